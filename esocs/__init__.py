@@ -1,0 +1,1 @@
+"""esocs: a machine's classification of the ESO Science Archive, validated by people."""

@@ -1,0 +1,1 @@
+"""People: users, anonymous sessions, and the volunteer that stands for either."""

@@ -1,0 +1,189 @@
+"""Every setting of esocs, read once from the environment; a wrong value fails loudly at start.
+
+docs/configuration.md lists the variables; docker-compose.yml sets them for production.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import django_stubs_ext
+from environs import Env
+
+from esocs.config import embedded
+
+# Lets Django's generic classes be written with their model, as the type checker reads them.
+django_stubs_ext.monkeypatch()
+
+env = Env()
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+VAR = Path(env.str("ESOCS_VAR", str(BASE_DIR / "var")))
+
+DEBUG = env.bool("ESOCS_DEBUG", False)
+# The embedded default serves one machine's own browser; a deployment sets its own key, and a check insists.
+INSECURE_KEY = "only-for-this-machine"  # noqa: S105 - refused by config.checks outside the embedded default
+SECRET_KEY = env.str("ESOCS_SECRET_KEY", INSECURE_KEY)
+PUBLIC_URL = env.str("ESOCS_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ESOCS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_vite",
+    "rest_framework",
+    "drf_spectacular",
+    "esocs.config.apps.ConfigApp",
+    "esocs.jobs",
+    "esocs.accounts",
+    "esocs.archive",
+    "esocs.projects",
+    "esocs.machine",
+    "esocs.crowd",
+    "esocs.training",
+    "esocs.releases",
+    "esocs.panoptes",
+    "esocs.web",
+    "esocs.demo",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "esocs.config.urls"
+WSGI_APPLICATION = "esocs.config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "frontend" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- stores -----------------------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", "") or embedded.postgres_url(VAR)
+REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url(VAR)
+EMBEDDED = not env.str("DATABASE_URL", "")
+
+DATABASES = {
+    "default": {
+        **Env().dj_db_url("ESOCS_DATABASE", DATABASE_URL),
+        # One connection a thread is kept; a broken one is noticed before a request uses it.
+        "CONN_MAX_AGE": env.int("ESOCS_DATABASE_MAX_AGE_S", 300),
+        "CONN_HEALTH_CHECKS": not EMBEDDED,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+SESSION_ENGINE = "esocs.accounts.sessions"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 60
+SESSION_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+# --- people -----------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "web:log-in"
+LOGIN_REDIRECT_URL = "web:home"
+LOGOUT_REDIRECT_URL = "web:home"
+ACCESS_TOKEN_AGE_S = 2 * 60 * 60
+
+# --- background work --------------------------------------------------------------------------------------------
+# DESIGN §4: the ledger is PostgreSQL, the message carries an id. Redis needs no durability.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A publish must give up quickly: the ledger already holds the job, and the sweeper rings again.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10, "max_retries": 1}
+CELERY_TASK_PUBLISH_RETRY = False
+JOB_LEASE_S = env.int("ESOCS_JOB_LEASE_S", 60)
+JOB_SWEEP_EVERY_S = env.int("ESOCS_JOB_SWEEP_EVERY_S", 5)
+SKILL_REFIT_EVERY_S = env.int("ESOCS_SKILL_REFIT_EVERY_S", 60)
+
+# --- files ------------------------------------------------------------------------------------------------------
+MEDIA_ROOT = Path(env.str("ESOCS_MEDIA_ROOT", str(VAR / "media")))
+MEDIA_URL = "/media/"
+SHARD_ROOT = Path(env.str("ESOCS_SHARD_ROOT", str(VAR / "shards")))
+WEIGHTS_ROOT = Path(env.str("ESOCS_WEIGHTS_ROOT", str(VAR / "weights")))
+EXPORT_ROOT = Path(env.str("ESOCS_EXPORT_ROOT", str(VAR / "exports")))
+# nginx serves media in production (docker-compose.yml); the embedded site serves them itself.
+SERVE_MEDIA = env.bool("ESOCS_SERVE_MEDIA", EMBEDDED)
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [path for path in [BASE_DIR / "frontend" / "dist"] if path.exists()]
+WHITENOISE_USE_FINDERS = True
+DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": BASE_DIR / "frontend" / "dist" / "manifest.json"}}
+
+# --- the instrument ---------------------------------------------------------------------------------------------
+FITS_CHILDREN = env.int("ESOCS_FITS_CHILDREN", 2)
+TORCH_THREADS = env.int("ESOCS_TORCH_THREADS", 0)  # 0: as many as the machine has cores
+
+# --- programs' door ---------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["esocs.panoptes.authentication.IdentityAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["esocs.panoptes.renderers.PanoptesRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["esocs.panoptes.renderers.PanoptesParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "esocs.panoptes.errors.answer_error",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "esocs",
+    "DESCRIPTION": "Projects, workflows, subjects, classifications and exports, in Panoptes' dialect.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# --- language, time, log ----------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("ESOCS_LOG_LEVEL", "WARNING")},
+}
+TESTING = "pytest" in sys.modules or os.environ.get("PYTEST_VERSION") is not None

@@ -1,0 +1,259 @@
+"""The crowd's rows. `Classification` is the source of truth; sums and counts elsewhere are caches that an audit checks."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now, Random
+
+from esocs.accounts.models import Volunteer
+from esocs.machine.models import Route
+from esocs.projects.models import Subject, Workflow
+
+
+class SkillEpoch(models.Model):
+    """A frozen snapshot of every volunteer's skill. Within an epoch a posterior is a plain sum (DESIGN §5 Crowd)."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="epochs")
+    number = models.PositiveIntegerField()
+    current = models.BooleanField(default=False)
+    classifications_fitted = models.PositiveBigIntegerField(default=0)
+    temper = models.FloatField(default=0.5, help_text="b of the read-out p = softmax(b·L).")
+    gold_used = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "number"], name="skill_epoch_number_unique"),
+            models.UniqueConstraint(
+                fields=["workflow"], condition=models.Q(current=True), name="skill_epoch_one_current"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} epoch {self.number}"
+
+
+class Skill(models.Model):
+    """One volunteer's confusion matrix under an epoch, as fixed-point log-likelihoods; no volunteer: everybody new."""
+
+    epoch = models.ForeignKey(SkillEpoch, on_delete=models.CASCADE, related_name="skills")
+    task_key = models.CharField(max_length=40)
+    volunteer = models.ForeignKey(Volunteer, null=True, on_delete=models.CASCADE, related_name="skills")
+    terms = ArrayField(
+        models.BigIntegerField(), help_text="K×K, row by row: log C(true, answered), fixed point."
+    )
+    skill_bits = models.FloatField(default=0.0)
+    answers_fitted = models.PositiveIntegerField(default=0)
+    muted = models.BooleanField(default=False, help_text="Weight 0: rows are kept, their terms are zero.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["epoch", "task_key", "volunteer"], name="skill_unique", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.volunteer} {self.task_key}: {self.skill_bits:.2f} bit"
+
+
+class SubjectStatus(models.Model):
+    """One subject's way through one workflow, from publication to retirement. Zooniverse: subject_workflow_status."""
+
+    class Audience(models.TextChoices):
+        VOLUNTEERS = "volunteers"
+        EXPERTS = "experts"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        RETIRED = "retired"
+        CONTESTED = "contested"
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="statuses")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="statuses")
+    route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="statuses")
+    audience = models.CharField(max_length=10, choices=Audience, default=Audience.VOLUNTEERS)
+    state = models.CharField(max_length=9, choices=State, default=State.OPEN)
+    blind = models.BooleanField(
+        default=False, help_text="Audit: the machine's opinion has no part in its consensus."
+    )
+    machine_answer = models.PositiveSmallIntegerField(
+        null=True, help_text="Null where blind or not predicted."
+    )
+    machine_prior = ArrayField(
+        models.BigIntegerField(),
+        null=True,
+        help_text="Fixed-point log prior from the machine; null: the crowd's own.",
+    )
+    priority = models.FloatField(default=0.0, help_text="Lower is asked first.")
+    random_key = models.FloatField(db_default=Random())
+    epoch = models.ForeignKey(
+        SkillEpoch,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="statuses",
+        help_text="Of its consensus sums.",
+    )
+    classifications_count = models.PositiveIntegerField(
+        default=0, help_text="A cache: counted classifications."
+    )
+    retired_at = models.DateTimeField(null=True)
+    retirement_reason = models.CharField(max_length=24, blank=True)
+    retired_epoch_number = models.PositiveIntegerField(null=True)
+    retired_probability = models.FloatField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "subject"], name="subject_status_unique"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["open", "retired", "contested"]),
+                name="subject_status_state_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(audience__in=["volunteers", "experts"]),
+                name="subject_status_audience_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(retired_at__isnull=True) | ~models.Q(state="open"),
+                name="subject_status_open_not_retired",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workflow", "audience", "priority", "random_key"],
+                condition=models.Q(state="open"),
+                name="subject_status_queue",
+            ),
+            models.Index(fields=["workflow", "state"], name="subject_status_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} in {self.workflow_id}: {self.state}"
+
+
+class Assignment(models.Model):
+    """A subject handed to a volunteer and not yet answered: a reservation, so that nobody is asked for nothing."""
+
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="assignments")
+    volunteer = models.ForeignKey(Volunteer, on_delete=models.CASCADE, related_name="assignments")
+    served_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["status", "volunteer"], name="assignment_unique")]
+        indexes = [models.Index(fields=["expires_at"], name="assignment_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.status_id} to {self.volunteer_id}"
+
+
+class Classification(models.Model):
+    """One volunteer's submission on one subject. Stored exactly once per idempotency key, never changed."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="classifications")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="classifications")
+    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="classifications")
+    idempotency_key = models.CharField(max_length=64, unique=True)
+    request_sha256 = models.CharField(
+        max_length=64, help_text="Of the body: the same key must mean the same words."
+    )
+    workflow_major = models.PositiveIntegerField()
+    workflow_minor = models.PositiveIntegerField()
+    annotations = models.JSONField()
+    metadata = models.JSONField(default=dict)
+    gold_standard = models.BooleanField(default=False)
+    expert = models.CharField(max_length=8, blank=True, help_text="`owner` or `expert` for a gold standard.")
+    counted = models.BooleanField(help_text="False for gold and for repeats by the same volunteer.")
+    ip_key = models.CharField(max_length=64, blank=True, help_text="Salted hash of the sender's address.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow", "subject", "volunteer"],
+                condition=models.Q(counted=True),
+                name="classification_counts_once",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(gold_standard=True, counted=True), name="classification_gold_not_counted"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["volunteer", "workflow", "subject"], name="classification_seen"),
+            models.Index(fields=["workflow", "id"], name="classification_export"),
+            models.Index(fields=["subject", "workflow"], name="classification_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"classification {self.pk}"
+
+
+class Answer(models.Model):
+    """A choice in a classification, as a column: what skill and consensus are fitted on."""
+
+    classification = models.ForeignKey(Classification, on_delete=models.CASCADE, related_name="answers")
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="answers")
+    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="answers")
+    task_key = models.CharField(max_length=40)
+    answer = models.PositiveSmallIntegerField()
+    counted = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["classification", "task_key"], name="answer_unique"),
+        ]
+        indexes = [models.Index(fields=["status", "task_key"], name="answer_status")]
+
+    def __str__(self) -> str:
+        return f"{self.task_key}={self.answer}"
+
+
+class Consensus(models.Model):
+    """The posterior over a task's answers for one subject, kept as a fixed-point sum under its status's epoch."""
+
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="consensus")
+    task_key = models.CharField(max_length=40)
+    log_posterior = ArrayField(models.BigIntegerField(), help_text="K sums, fixed point (crowd.posterior).")
+    answer_counts = ArrayField(
+        models.PositiveIntegerField(), help_text="K counts of counted classifications."
+    )
+    answer = models.PositiveSmallIntegerField(help_text="The most probable answer.")
+    probability = models.FloatField(help_text="Its probability in the read-out.")
+    majority = models.PositiveSmallIntegerField(null=True, help_text="The most given answer; null on a tie.")
+    flagged = models.BooleanField(default=False, help_text="The majority says otherwise.")
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["status", "task_key"], name="consensus_unique")]
+        indexes = [
+            models.Index(fields=["flagged"], condition=models.Q(flagged=True), name="consensus_flagged")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_key}={self.answer} ({self.probability:.2f})"
+
+
+class GoldStandard(models.Model):
+    """An expert's answer: the truth that skill, temper and thresholds are measured against. Never counted."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="gold")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="gold")
+    task_key = models.CharField(max_length=40)
+    answer = models.PositiveSmallIntegerField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="gold")
+    classification = models.ForeignKey(
+        Classification, null=True, on_delete=models.SET_NULL, related_name="gold"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "subject", "task_key"], name="gold_standard_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} {self.task_key}={self.answer}"

@@ -1,0 +1,1 @@
+"""Door: the Zooniverse-compatible HTTP API."""

@@ -1,0 +1,48 @@
+"""Exports: files made from the rows, published whole or not at all."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from esocs.projects.models import Project, Workflow
+
+
+class Export(models.Model):
+    """One order of an export file, and the file once it is ready."""
+
+    class Kind(models.TextChoices):
+        CLASSIFICATIONS = "classifications"
+        SUBJECTS = "subjects"
+        WORKFLOWS = "workflows"
+        CONSENSUS = "consensus"
+
+    class State(models.TextChoices):
+        CREATING = "creating"
+        READY = "ready"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
+    workflow = models.ForeignKey(Workflow, null=True, on_delete=models.CASCADE, related_name="exports")
+    kind = models.CharField(max_length=16, choices=Kind)
+    state = models.CharField(max_length=8, choices=State, default=State.CREATING)
+    path = models.CharField(max_length=300, blank=True, help_text="Below ESOCS_EXPORT_ROOT; gzip.")
+    row_count = models.PositiveBigIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of the uncompressed CSV.")
+    size_bytes = models.PositiveBigIntegerField(null=True, help_text="Uncompressed.")
+    as_of = models.DateTimeField(null=True, help_text="The instant whose rows it holds.")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(state="ready") | (~models.Q(path="") & models.Q(row_count__isnull=False)),
+                name="export_ready_is_whole",
+            )
+        ]
+        indexes = [models.Index(fields=["project", "kind", "-created_at"], name="export_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.workflow or self.project}"

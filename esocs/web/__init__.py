@@ -1,0 +1,1 @@
+"""Door: HTML pages for volunteers and scientists."""
