@@ -1,0 +1,102 @@
+"""What a volunteer's answers are worth: skill in bits, its upper bound, and when a volunteer is not heard.
+
+The fit's expected counts are the source of truth; a weight of 0 keeps the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+USELESS_BITS = 0.02
+"""Below this a volunteer tells nothing: a thousand such answers are worth less than twenty good ones."""
+
+JUDGED_AFTER = 20
+"""Classifications (or gold answers) before anyone is judged."""
+
+ONE_SIDED_95 = 1.6448536269514722
+
+
+@dataclass(frozen=True)
+class VolunteerSkill:
+    """Arrays over volunteers.
+
+    Attributes:
+        bits: mutual information of truth and answer under the class prior, from the shrunken matrix.
+        upper_bits: upper 95 % bound, from the expected counts alone.
+        accuracy: expected share of right answers under the class prior.
+        chance: the share that the same answers given at random would get right.
+        n: classifications.
+        weight: 1, or 0 for who tells nothing, is worse than chance on gold, or answers inversely.
+    """
+
+    bits: NDArray[np.float64]
+    upper_bits: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    n: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def volunteer_skill(
+    *,
+    confusion: NDArray[Any],
+    counts: NDArray[Any],
+    class_prior: NDArray[Any],
+    gold_right: NDArray[Any] | None = None,
+    gold_seen: NDArray[Any] | None = None,
+) -> VolunteerSkill:
+    """Judge every volunteer.
+
+    Args:
+        confusion: (V, K, K) shrunken matrices, rows = true answer.
+        counts: (V, K, K) expected votes: true answer, given answer.
+        class_prior: (K,).
+        gold_right: (V,) gold subjects answered as the experts did; None: no gold.
+        gold_seen: (V,) gold subjects answered.
+    """
+    confusion = np.asarray(confusion, np.float64)
+    counts = np.asarray(counts, np.float64)
+    prior = np.asarray(class_prior, np.float64)
+    prior = prior / prior.sum()
+    K = len(prior)
+    n = counts.sum(axis=(1, 2))
+    joint = prior[None, :, None] * confusion
+    bits = mutual_information_bits(joint)
+    upper = upper_information_bits(counts)
+    accuracy = np.einsum("vkk->v", joint)
+    chance = (prior[None, :] * joint.sum(axis=1)).sum(axis=1)
+    silent = (n >= JUDGED_AFTER) & (upper < USELESS_BITS)
+    silent |= accuracy < chance
+    if gold_right is not None and gold_seen is not None:
+        seen = np.asarray(gold_seen, np.float64)
+        silent |= (seen >= JUDGED_AFTER) & (np.asarray(gold_right, np.float64) * K < seen)
+    return VolunteerSkill(bits, upper, accuracy, chance, n, np.where(silent, 0.0, 1.0))
+
+
+def mutual_information_bits(joint: NDArray[Any]) -> NDArray[np.float64]:
+    """I(true; given) in bits of (…, K, K) joint probabilities or counts; 0 where they are all zero."""
+    total = joint.sum(axis=(-2, -1), keepdims=True)
+    p = np.divide(joint, total, out=np.zeros(np.shape(joint)), where=total > 0)
+    independent = p.sum(axis=-1, keepdims=True) * p.sum(axis=-2, keepdims=True)
+    ratio = np.divide(p, independent, out=np.ones(p.shape), where=p > 0)
+    return np.asarray(np.maximum((p * np.log2(ratio)).sum(axis=(-2, -1)), 0.0))
+
+
+def upper_information_bits(counts: NDArray[Any], *, z: float = ONE_SIDED_95) -> NDArray[np.float64]:
+    """Upper bound of the mutual information behind (V, K, K) counts, at one-sided confidence Φ(z).
+
+    2 n ln 2 · I is the likelihood-ratio statistic G, close to a noncentral χ² with (K−1)² degrees of freedom
+    whose noncentrality λ is 2 n ln 2 times the true information. λ solves G = df + λ − z √(2 df + 4 λ).
+    A volunteer without votes has no bound (infinity).
+    """
+    n = counts.sum(axis=(-2, -1))
+    df = float((counts.shape[-1] - 1) ** 2)
+    scale = 2 * n * np.log(2)
+    excess = scale * mutual_information_bits(counts) - df
+    z2 = z * z
+    noncentrality = excess + 2 * z2 + np.sqrt(np.maximum(4 * z2 * excess + 4 * z2 * z2 + 2 * z2 * df, 0.0))
+    return np.asarray(np.divide(noncentrality, scale, out=np.full(np.shape(n), np.inf), where=n > 0))
