@@ -1,0 +1,82 @@
+"""The child process that opens untrusted files: ``python -m classifier.fits.child``. It limits itself first.
+
+Standard input brings request frames, standard output takes answer frames; it ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+from classifier.fits.errors import FitsError, TooMuchMemoryError
+from classifier.fits.limits import Limits
+from classifier.fits.parsing import parse_file
+from classifier.fits.wire import LENGTHS, decode_request, encode_content, encode_error
+
+READY = b"esocs-fits-child-1\n"
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    limits = Limits(**json.loads(sys.argv[1]))
+    requests, answers = _private_pipes()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes our input
+    warnings.simplefilter("ignore")
+    _limit_process(limits)
+    answers.write(READY)
+    answers.flush()
+    while len(lengths := requests.read(LENGTHS.size)) == LENGTHS.size:
+        path, spec = decode_request(requests.read(LENGTHS.unpack(lengths)[0]))
+        _limit_next_file(limits)
+        try:
+            answer = encode_content(parse_file(Path(path), spec=spec, limits=limits))
+        except FitsError as error:
+            answer = encode_error(error)
+        except MemoryError:
+            answer = encode_error(TooMuchMemoryError("Reading the file needs more memory than is allowed."))
+        answers.write(answer)
+        answers.flush()
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our two pipes, out of reach of libraries that print."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    return requests, answers
+
+
+def _limit_process(limits: Limits) -> None:
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, limits.expanded_bytes + (1 << 20))
+    _lower(resource.RLIMIT_NOFILE, 128)
+    _lower(resource.RLIMIT_AS, limits.memory_bytes)
+
+
+def _limit_next_file(limits: Limits) -> None:
+    """RLIMIT_CPU counts a process's whole life, so it moves on with each file; the kernel sends SIGXCPU."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used_s = int(usage.ru_utime + usage.ru_stime)
+    _lower(resource.RLIMIT_CPU, used_s + limits.cpu_s + 1)
+
+
+def _lower(kind: int, soft: int) -> None:
+    """Set a soft limit; where the system has no such limit (RLIMIT_AS on macOS) the others remain."""
+    hard = resource.getrlimit(kind)[1]
+    wanted = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+    try:
+        resource.setrlimit(kind, (wanted, hard))
+    except (ValueError, OSError):
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Sky and pixel positions. The tangent plane is computed here; other projections go to wcslib.
+
+Formulas: Greisen & Calabretta 2002 (A&A 395, 1061), Calabretta & Greisen 2002 (A&A 395, 1077), section 5.1.3.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, Header
+
+# PV and SIP terms bend the plane; anything with them is left to wcslib.
+_DISTORTION = re.compile(rb"PV[0-9]_[0-9]+|A_ORDER|B_ORDER|CPDIS[0-9]|D2IMDIS[0-9]")
+_WCS_CARDS = re.compile(
+    rb"WCSAXES|CTYPE[12]|CRVAL[12]|CRPIX[12]|CDELT[12]|CUNIT[12]|CROTA2|(?:CD|PC)[12]_[12]|PV[12]_[0-9]+"
+    rb"|[AB]P?_(?:ORDER|[0-9]_[0-9])|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|NAXIS[12]?"
+)
+
+
+class CelestialWcs(Protocol):
+    """Right ascension and declination (degrees) to 0-based pixels and back."""
+
+    def to_pixel(self, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
+        """(x, y), or None for a point that the projection does not show."""
+
+    def to_sky(self, x_px: float, y_px: float) -> tuple[float, float] | None:
+        """(right ascension in [0, 360), declination), or None."""
+
+    @property
+    def pixel_scale_arcsec(self) -> float:
+        """Side of a pixel, the root of its area."""
+
+
+@dataclass(frozen=True, slots=True)
+class TangentPlane:
+    """The gnomonic projection (TAN) with a linear matrix.
+
+    Attributes:
+        crpix: Reference pixel, 1-based as in the header.
+        crval: Its right ascension and declination in degrees.
+        cd: (cd11, cd12, cd21, cd22) in degrees per pixel, not singular.
+    """
+
+    crpix: tuple[float, float]
+    crval: tuple[float, float]
+    cd: tuple[float, float, float, float]
+
+    def to_pixel(self, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
+        ra, dec = math.radians(ra_deg - self.crval[0]), math.radians(dec_deg)
+        dec0 = math.radians(self.crval[1])
+        cosine = math.sin(dec0) * math.sin(dec) + math.cos(dec0) * math.cos(dec) * math.cos(ra)
+        if cosine <= 0.0:  # the other hemisphere
+            return None
+        xi = math.degrees(math.cos(dec) * math.sin(ra) / cosine)
+        eta = math.degrees(
+            (math.cos(dec0) * math.sin(dec) - math.sin(dec0) * math.cos(dec) * math.cos(ra)) / cosine
+        )
+        cd11, cd12, cd21, cd22 = self.cd
+        determinant = cd11 * cd22 - cd12 * cd21
+        x = (cd22 * xi - cd12 * eta) / determinant + self.crpix[0] - 1
+        y = (cd11 * eta - cd21 * xi) / determinant + self.crpix[1] - 1
+        return (x, y) if math.isfinite(x) and math.isfinite(y) else None
+
+    def to_sky(self, x_px: float, y_px: float) -> tuple[float, float] | None:
+        dx, dy = x_px + 1 - self.crpix[0], y_px + 1 - self.crpix[1]
+        cd11, cd12, cd21, cd22 = self.cd
+        xi, eta = math.radians(cd11 * dx + cd12 * dy), math.radians(cd21 * dx + cd22 * dy)
+        dec0 = math.radians(self.crval[1])
+        below = math.cos(dec0) - eta * math.sin(dec0)
+        ra = self.crval[0] + math.degrees(math.atan2(xi, below))
+        dec = math.degrees(math.atan2(math.sin(dec0) + eta * math.cos(dec0), math.hypot(xi, below)))
+        return (ra % 360.0, dec) if math.isfinite(ra) and math.isfinite(dec) else None
+
+    @property
+    def pixel_scale_arcsec(self) -> float:
+        cd11, cd12, cd21, cd22 = self.cd
+        return 3600.0 * math.sqrt(abs(cd11 * cd22 - cd12 * cd21))
+
+
+class WcslibWcs:
+    """Any other celestial projection, by astropy's wcslib; only ever inside the limited child process."""
+
+    def __init__(self, wcs: Any) -> None:
+        self._wcs = wcs
+
+    def to_pixel(self, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
+        return self._finite(self._wcs.all_world2pix, ra_deg, dec_deg)
+
+    def to_sky(self, x_px: float, y_px: float) -> tuple[float, float] | None:
+        sky = self._finite(self._wcs.all_pix2world, x_px, y_px)
+        return None if sky is None else (sky[0] % 360.0, sky[1])
+
+    @property
+    def pixel_scale_arcsec(self) -> float:
+        cd = self._wcs.pixel_scale_matrix
+        return 3600.0 * math.sqrt(abs(float(cd[0, 0] * cd[1, 1] - cd[0, 1] * cd[1, 0])))
+
+    @staticmethod
+    def _finite(convert: Any, first: float, second: float) -> tuple[float, float] | None:
+        try:
+            a, b = (float(value) for value in convert(first, second, 0))
+        except (ValueError, ArithmeticError, RuntimeError):  # wcslib's and astropy's non-convergence
+            return None
+        return (a, b) if math.isfinite(a) and math.isfinite(b) else None
+
+
+def celestial_wcs(header: Header) -> CelestialWcs | None:
+    """The image's equatorial WCS; None where it has none that makes sense."""
+    axes = (header.text("CTYPE1") or "", header.text("CTYPE2") or "")
+    if {axis[:4].rstrip("-") for axis in axes} != {"RA", "DEC"}:
+        return None
+    plain = axes == ("RA---TAN", "DEC--TAN") and (header.number("LONPOLE") or 180.0) == 180.0
+    if plain and not header.matching(_DISTORTION):
+        return _tangent_plane(header)
+    return _wcslib(header)
+
+
+def _tangent_plane(header: Header) -> TangentPlane | None:
+    crval = (header.number("CRVAL1"), header.number("CRVAL2"))
+    crpix = (header.number("CRPIX1") or 0.0, header.number("CRPIX2") or 0.0)
+    if crval[0] is None or crval[1] is None or not -90.0 <= crval[1] <= 90.0:
+        return None
+    if any(
+        (header.text(f"CUNIT{axis}") or "deg").lower() not in {"deg", "degree", "degrees"} for axis in (1, 2)
+    ):
+        return None
+    cd = _matrix(header)
+    determinant = cd[0] * cd[3] - cd[1] * cd[2]
+    if not math.isfinite(determinant) or abs(determinant) < 1e-30:
+        return None
+    return TangentPlane(crpix, (crval[0], crval[1]), cd)
+
+
+def _matrix(header: Header) -> tuple[float, float, float, float]:
+    """The CD matrix, or PC times CDELT, or CDELT turned by CROTA2."""
+    names = ("1_1", "1_2", "2_1", "2_2")
+    cd = [header.number(f"CD{name}") for name in names]
+    if any(value is not None for value in cd):
+        return (cd[0] or 0.0, cd[1] or 0.0, cd[2] or 0.0, cd[3] or 0.0)
+    step1, step2 = (header.number(f"CDELT{axis}") or 1.0 for axis in (1, 2))
+    pc = [header.number(f"PC{name}") for name in names]
+    if all(value is None for value in pc):
+        turn = math.radians(header.number("CROTA2") or 0.0)
+        return (
+            step1 * math.cos(turn),
+            -step2 * math.sin(turn),
+            step1 * math.sin(turn),
+            step2 * math.cos(turn),
+        )
+    unit = (1.0, 0.0, 0.0, 1.0)
+    a, b, c, d = (default if value is None else value for value, default in zip(pc, unit, strict=True))
+    return (step1 * a, step1 * b, step2 * c, step2 * d)
+
+
+def _wcslib(header: Header) -> WcslibWcs | None:
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    cards = header.matching(_WCS_CARDS) + b"END".ljust(CARD_BYTES)
+    text = cards.ljust(-(-len(cards) // BLOCK_BYTES) * BLOCK_BYTES).decode("latin-1")
+    try:
+        wcs = WCS(fits.Header.fromstring(text), naxis=2)
+        usable = (
+            wcs.has_celestial
+            and tuple(wcs.wcs.lngtyp + wcs.wcs.lattyp) == tuple("RADEC")
+            and wcs.wcs.lng == 0
+        )
+    except Exception:  # noqa: BLE001 - wcslib's errors have no common base, and a bad WCS costs only the sky position
+        return None
+    return WcslibWcs(wcs) if usable else None
