@@ -1,0 +1,180 @@
+"""Planes and spectra for eyes: robust limits, stretch, JPEG, a 16-bit plane for the browser's own stretch.
+
+Everything here takes planes in units of sky noise (see ``classifier.fits.content.Cutout``) or a ``Spectrum``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from classifier.fits.content import Spectrum
+from classifier.spectrum_picture import render_spectrum
+
+__all__ = [
+    "Stretch",
+    "decode_display_plane",
+    "encode_display_plane",
+    "encode_jpeg",
+    "render_planes",
+    "render_spectrum",
+    "sky_limits",
+    "spectrum_json",
+    "stretch_planes",
+]
+
+DISPLAY_SIZE_PX = 424
+JPEG_QUALITY = 90
+
+Stretch = Literal["asinh", "linear", "log"]
+
+# In sky sigmas: linear within the noise, logarithmic above it (Lupton et al. 2004, PASP 116, 133).
+_SOFTENING = 3.0
+_LOW_SIGMAS = -1.5
+_LEAST_RANGE_SIGMAS = 10.0
+_HIGH_QUANTILE = 0.9985
+_SAMPLE_STEP = 3
+
+
+def _lookup(function: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A function of every float16 there is, by its bits: a stretch becomes one table look-up a pixel."""
+    values = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        stretched = function(np.clip(values, -1e3, 6.5e4))
+    return np.where(np.isnan(stretched), np.float32(0.0), stretched)
+
+
+_CURVES: dict[Stretch, NDArray[np.float32]] = {
+    "asinh": _lookup(lambda value: np.arcsinh(value / _SOFTENING)),
+    "linear": _lookup(lambda value: value),
+    "log": _lookup(lambda value: np.log1p(np.maximum(value, 0.0))),
+}
+
+
+def sky_limits(planes: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Black and white points from a robust sample of each plane.
+
+    Black lies 1.5 sigma below the sky, so that the noise stays visible; white at the 99.85th percentile of a
+    ninth of the pixels, at least 10 sigma above black, so that a blank field is not stretched into texture.
+
+    Args:
+        planes: float16 (N, H, W), in sky sigmas.
+
+    Returns:
+        float32 (N, 2): black, white, in sky sigmas.
+    """
+    sample = planes[:, ::_SAMPLE_STEP, ::_SAMPLE_STEP].reshape(planes.shape[0], -1).astype(np.float32)
+    rank = min(int(_HIGH_QUANTILE * sample.shape[1]), sample.shape[1] - 1)
+    high = np.partition(sample, rank, axis=1)[:, rank]
+    low = np.full_like(high, _LOW_SIGMAS)
+    return np.stack([low, np.maximum(high, low + _LEAST_RANGE_SIGMAS)], axis=1)
+
+
+def stretch_planes(
+    planes: NDArray[np.float16], *, limits: NDArray[np.float32] | None = None, stretch: Stretch = "asinh"
+) -> NDArray[np.uint8]:
+    """Stretch a batch of planes for display, the sky up: row 0 of a picture is the last of the file.
+
+    Args:
+        planes: float16 (N, H, W), in sky sigmas.
+        limits: float32 (N, 2), black and white; None takes ``sky_limits``.
+        stretch: The curve between them.
+
+    Returns:
+        uint8 (N, H, W), 0 black to 255 white.
+    """
+    limits = sky_limits(planes) if limits is None else limits
+    curve = _CURVES[stretch]
+    ends = curve[limits.astype(np.float16).view(np.uint16)]
+    low, span = ends[:, 0, None, None], np.maximum(ends[:, 1] - ends[:, 0], 1e-6)[:, None, None]
+    level = curve[np.ascontiguousarray(planes[:, ::-1]).view(np.uint16)]
+    level -= low
+    level *= 255.0 / span
+    level += 0.5
+    np.clip(level, 0.0, 255.0, out=level)
+    return level.astype(np.uint8)
+
+
+def encode_jpeg(picture: NDArray[np.uint8], *, size_px: int = DISPLAY_SIZE_PX) -> bytes:
+    """One stretched plane as a grey JPEG.
+
+    Args:
+        picture: uint8 (H, W), row 0 on top.
+        size_px: Longer side of the result; bicubic between pixels.
+    """
+    height, width = picture.shape
+    scale = size_px / max(height, width)
+    if scale != 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(picture)[:, :, None], quality=JPEG_QUALITY, colorspace="GRAY"
+    )
+    return encoded
+
+
+def render_planes(
+    planes: NDArray[np.float16], *, size_px: int = DISPLAY_SIZE_PX, stretch: Stretch = "asinh"
+) -> list[bytes]:
+    """A batch of planes as JPEGs.
+
+    Args:
+        planes: float16 (N, H, W), in sky sigmas.
+        size_px: Longer side of the pictures.
+        stretch: The curve.
+    """
+    return [encode_jpeg(picture, size_px=size_px) for picture in stretch_planes(planes, stretch=stretch)]
+
+
+def encode_display_plane(plane: NDArray[np.float16]) -> bytes:
+    """A plane for the browser's own stretch: a PNG whose red is the float16's high byte, green its low byte.
+
+    A canvas gives these bytes back exactly; blue is 0. Row 0 of the picture is the last of the file.
+
+    Args:
+        plane: float16 (H, W), in sky sigmas.
+    """
+    bits = np.ascontiguousarray(plane[::-1]).astype("<f2").view(np.uint16)
+    rgb = np.zeros((*bits.shape, 3), dtype=np.uint8)
+    rgb[..., 0] = bits >> 8
+    rgb[..., 1] = bits & 0xFF
+    output = io.BytesIO()
+    Image.fromarray(rgb).save(output, "PNG", compress_level=6)
+    return output.getvalue()
+
+
+def decode_display_plane(encoded: bytes) -> NDArray[np.float16]:
+    """The plane in a PNG of ``encode_display_plane``, float16 (H, W)."""
+    rgb = np.asarray(Image.open(io.BytesIO(encoded))).astype(np.uint16)
+    bits = (rgb[..., 0] << 8) | rgb[..., 1]
+    return bits.astype("<u2").view(np.float16)[::-1]
+
+
+def spectrum_json(spectrum: Spectrum) -> bytes:
+    """A spectrum for the browser: lists ``wavelength_nm``, ``flux``, ``error`` (or null); missing is null.
+
+    Wavelengths have seven significant digits, fluxes and errors five.
+    """
+    return json.dumps(
+        {
+            "wavelength_nm": _rounded(spectrum.wavelength_nm.tolist(), digits=7),
+            "flux": _rounded(spectrum.flux.tolist(), digits=5),
+            "error": None if spectrum.error is None else _rounded(spectrum.error.tolist(), digits=5),
+            "flux_unit": spectrum.flux_unit,
+            "medium": "vacuum",
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+    ).encode()
+
+
+def _rounded(values: Iterable[float], *, digits: int) -> list[float | None]:
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]

@@ -1,0 +1,111 @@
+"""Packed shards: one .npy file of planes, float16 (N, …), written once, mapped for reading, never pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.errors import EsocsError
+
+
+class DamagedShardError(EsocsError):
+    """A shard that is not what the ledger says; it is written anew from its products."""
+
+    code = "damaged_shard"
+    status = 500
+
+
+def write_shard(path: Path, planes: Iterable[NDArray[np.float16]]) -> str:
+    """Write planes into a shard, whole or not at all.
+
+    Args:
+        path: Where to; an older shard there is replaced in one step.
+        planes: At least one float16 plane, all of one shape; taken one by one, so that memory stays flat.
+
+    Returns:
+        SHA-256 of the file, hexadecimal.
+
+    Raises:
+        ValueError: No planes, or planes of different shape or type.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            _write_planes(file, planes)
+            os.fsync(file.fileno())
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def open_shard(path: Path, *, sha256: str | None = None) -> NDArray[np.float16]:
+    """Map a shard for reading.
+
+    Args:
+        path: The shard.
+        sha256: What the ledger says; None trusts the file.
+
+    Returns:
+        float16 (N, …), mapped: a plane is read when it is touched.
+
+    Raises:
+        DamagedShardError: Missing, cut short, of another type, or of another sum.
+    """
+    try:
+        found = sha256 and _sha256(path)
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedShardError(f"The shard {path.name} cannot be opened: {error!s:.200}") from error
+    if found != sha256:
+        raise DamagedShardError(f"The shard {path.name} has another SHA-256 than recorded.")
+    if shard.dtype != np.float16 or shard.ndim < 2:
+        raise DamagedShardError(
+            f"The shard {path.name} holds {shard.dtype} {shard.shape}, not float16 planes."
+        )
+    planes: NDArray[np.float16] = shard
+    return planes
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_planes(file: BinaryIO, planes: Iterable[NDArray[np.float16]]) -> None:
+    """The header, whose length is fixed, goes before the planes and again when their number is known."""
+    shape: tuple[int, ...] | None = None
+    count = 0
+    for plane in planes:
+        if shape is None:
+            shape = plane.shape
+            file.write(_header(count=0, shape=shape))
+        if plane.shape != shape or plane.dtype != np.float16:
+            raise ValueError(f"Plane {count} is {plane.dtype} {plane.shape}, not float16 {shape}.")
+        file.write(np.ascontiguousarray(plane, dtype="<f2").tobytes())
+        count += 1
+    if shape is None:
+        raise ValueError("A shard holds at least one plane.")
+    file.seek(0)
+    file.write(_header(count=count, shape=shape))
+    file.flush()
+
+
+def _header(*, count: int, shape: tuple[int, ...]) -> bytes:
+    """The .npy header, version 1.0, 128 bytes."""
+    described = f"{{'descr': '<f2', 'fortran_order': False, 'shape': {(count, *shape)!r}, }}"
+    text = described.ljust(117) + "\n"
+    assert len(text) == 118
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
