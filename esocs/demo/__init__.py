@@ -1,0 +1,1 @@
+"""The demonstration: a simulated survey and simulated volunteers, known to nothing else in esocs."""
