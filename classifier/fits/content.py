@@ -96,37 +96,46 @@ class Cutout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spectrum:
-    """A spectrum for eyes and for the network.
+class DisplaySpectrum:
+    """A spectrum as eyes see it: all that a picture or a plot needs.
 
     Attributes:
         wavelength_nm: float64 (n,), n ≤ 4096, vacuum, ascending; means of bins of equally many elements.
         flux: float32 (n,) in ``flux_unit``; NaN where missing.
         error: float32 (n,), one standard deviation; NaN where missing; None where the file has none.
-        plane: float16 (2, 1024) on the network's grid: normalised flux, validity.
         flux_unit: As the file says, or "".
-        elements: Number of elements in the file.
-        from_air: Whether wavelengths were converted from air to vacuum.
-        medium_declared: Whether the file itself says air or vacuum.
-        missing_share: Share of the file's elements without a finite flux, in [0, 1].
-        coverage: Share of the network's grid that holds data, in [0, 1]; 0 for a spectrum outside it.
-        snr: Signal-to-noise per element measured from the flux (DER_SNR); None where it cannot be told.
         wavelength_min_nm, wavelength_max_nm: Of the finite elements.
     """
 
     wavelength_nm: NDArray[np.float64]
     flux: NDArray[np.float32]
     error: NDArray[np.float32] | None
-    plane: NDArray[np.float16]
     flux_unit: str
+    wavelength_min_nm: float
+    wavelength_max_nm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spectrum(DisplaySpectrum):
+    """A spectrum for eyes and for the network.
+
+    Attributes:
+        plane: float16 (2, 1024) on the network's grid: normalised flux, validity.
+        elements: Number of elements in the file.
+        from_air: Whether wavelengths were converted from air to vacuum.
+        medium_declared: Whether the file itself says air or vacuum.
+        missing_share: Share of the file's elements without a finite flux, in [0, 1].
+        coverage: Share of the network's grid that holds data, in [0, 1]; 0 for a spectrum outside it.
+        snr: Signal-to-noise per element measured from the flux (DER_SNR); None where it cannot be told.
+    """
+
+    plane: NDArray[np.float16]
     elements: int
     from_air: bool
     medium_declared: bool
     missing_share: float
     coverage: float
     snr: float | None
-    wavelength_min_nm: float
-    wavelength_max_nm: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

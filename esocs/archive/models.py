@@ -71,7 +71,8 @@ class Product(models.Model):
                 condition=models.Q(state__in=["received", "ingested", "rejected"]), name="product_state_known"
             ),
             models.CheckConstraint(
-                condition=~models.Q(state="rejected") | ~models.Q(error_code=""), name="product_rejected_has_reason"
+                condition=~models.Q(state="rejected") | ~models.Q(error_code=""),
+                name="product_rejected_has_reason",
             ),
             models.CheckConstraint(
                 condition=~models.Q(state="ingested") | models.Q(kind__in=["image", "spectrum"]),
@@ -92,6 +93,9 @@ class Shard(models.Model):
     path = models.CharField(max_length=400, unique=True, help_text="Below ESOCS_SHARD_ROOT.")
     sha256 = models.CharField(max_length=64)
     shape = ArrayField(models.PositiveIntegerField(), help_text="(planes, …) of float16.")
+    display_path = models.CharField(
+        max_length=400, blank=True, help_text="The spectra for eyes: an .npz with one (3, n) array a plane."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
@@ -110,12 +114,13 @@ class Plane(models.Model):
     ra_deg = models.FloatField(null=True)
     dec_deg = models.FloatField(null=True)
     size_px = models.PositiveIntegerField(null=True, help_text="Side of the cut-out in the product's pixels.")
+    scale = models.PositiveIntegerField(default=1, help_text="Product pixels averaged into one of the plane.")
     background = models.FloatField(default=0.0, help_text="Value in the file = background + noise × plane.")
     noise = models.FloatField(default=1.0)
     missing_share = models.FloatField(default=0.0)
     saturated_share = models.FloatField(default=0.0)
+    coverage = models.FloatField(default=1.0, help_text="Share of the network's input that holds data.")
     usable = models.BooleanField(default=True, help_text="Its quality flags pass: a machine's answer may be accepted.")
-    display = models.CharField(max_length=400, blank=True, help_text="A spectrum's display file, below ESOCS_SHARD_ROOT.")
 
     class Meta:
         constraints = [

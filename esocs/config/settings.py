@@ -24,7 +24,7 @@ VAR = Path(env.str("ESOCS_VAR", str(BASE_DIR / "var")))
 
 DEBUG = env.bool("ESOCS_DEBUG", False)
 # The embedded default serves one machine's own browser; a deployment sets its own key, and a check insists.
-INSECURE_KEY = "only-for-this-machine"  # noqa: S105 - refused by config.checks outside the embedded default
+INSECURE_KEY = "only-for-this-machine"
 SECRET_KEY = env.str("ESOCS_SECRET_KEY", INSECURE_KEY)
 PUBLIC_URL = env.str("ESOCS_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ESOCS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])

@@ -1,4 +1,4 @@
-"""The crowd's rows. `Classification` is the source of truth; sums and counts elsewhere are caches that an audit checks."""
+"""The crowd's rows. `Classification` is the source of truth; sums and counts elsewhere are audited caches."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ class Skill(models.Model):
     volunteer = models.ForeignKey(Volunteer, null=True, on_delete=models.CASCADE, related_name="skills")
     terms = ArrayField(
         models.BigIntegerField(), help_text="K×K, row by row: log C(true, answered), fixed point."
+    )
+    log_prior = ArrayField(
+        models.BigIntegerField(), null=True, help_text="Everybody's row only: fixed-point log of the classes' shares."
     )
     skill_bits = models.FloatField(default=0.0)
     answers_fitted = models.PositiveIntegerField(default=0)

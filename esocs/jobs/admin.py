@@ -12,7 +12,16 @@ from esocs.jobs.models import Job, PeriodicSlot
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin[Job]):
-    list_display = ["kind", "key", "queue", "state", "attempts", "created_at", "finished_at", "first_error_line"]
+    list_display = [
+        "kind",
+        "key",
+        "queue",
+        "state",
+        "attempts",
+        "created_at",
+        "finished_at",
+        "first_error_line",
+    ]
     list_filter = ["state", "kind", "queue"]
     search_fields = ["key", "last_error"]
     actions = ["retry"]

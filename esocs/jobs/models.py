@@ -41,8 +41,7 @@ class Job(models.Model):
                 condition=models.Q(state__in=["queued", "running", "done", "failed"]), name="job_state_known"
             ),
             models.CheckConstraint(
-                condition=~models.Q(state="running")
-                | models.Q(lease_until__isnull=False, lease_token__isnull=False),
+                condition=~models.Q(state="running") | models.Q(lease_until__isnull=False, lease_token__isnull=False),
                 name="job_running_has_lease",
             ),
         ]

@@ -16,7 +16,7 @@ QUEUES = ("ingest", "gpu", "default", "export")
 
 KINDS: dict[str, str] = {
     "archive.ingest": "ingest",
-    "machine.train": "gpu",
+    "projects.make_subjects": "default",
     "machine.predict": "gpu",
     "machine.route": "default",
     "crowd.publish": "default",

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection, models, transaction
@@ -18,7 +18,14 @@ from django.db.models.functions import Now
 
 from classifier.errors import EsocsError
 from esocs.jobs.models import Job, PeriodicSlot
-from esocs.jobs.registry import KINDS, JobContext, PermanentJobError, UnknownJobKindError, get_handler, list_periodic
+from esocs.jobs.registry import (
+    KINDS,
+    JobContext,
+    PermanentJobError,
+    UnknownJobKindError,
+    get_handler,
+    list_periodic,
+)
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +132,7 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._keep, name=f"lease-{job.id}", daemon=True)
         self.progress: tuple[int, int] = (0, 0)
 
-    def __enter__(self) -> LeaseKeeper:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -205,7 +212,7 @@ def _finish(job: Job) -> None:
 
 def _fail(job: Job, error: Exception) -> None:
     """Record a failed attempt: queued again with a delay, or failed for good after the last one."""
-    log.exception("job %s %s failed (attempt %s)", job.kind, job.key, job.attempts)
+    log.error("job %s %s failed (attempt %s)", job.kind, job.key, job.attempts, exc_info=error)
     final = isinstance(error, PermanentJobError) or job.attempts >= job.max_attempts
     code = error.code if isinstance(error, EsocsError) else type(error).__name__
     text = f"{code}: {error}\n{''.join(traceback.format_exception(error)[-6:])}"
@@ -214,7 +221,11 @@ def _fail(job: Job, error: Exception) -> None:
     if final:
         changes |= {"state": Job.State.FAILED, "finished_at": Now()}
     else:
-        changes |= {"state": Job.State.QUEUED, "run_after": Now() + Value(timedelta(seconds=delay_s)), "rung_at": None}
+        changes |= {
+            "state": Job.State.QUEUED,
+            "run_after": Now() + Value(timedelta(seconds=delay_s)),
+            "rung_at": None,
+        }
     Job.objects.filter(id=job.id, lease_token=job.lease_token).update(**changes)
 
 

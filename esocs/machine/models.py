@@ -38,7 +38,8 @@ class ModelVersion(models.Model):
                 fields=["workflow"], condition=models.Q(state="champion"), name="model_version_one_champion"
             ),
             models.CheckConstraint(
-                condition=models.Q(state__in=["candidate", "champion", "retired"]), name="model_version_state_known"
+                condition=models.Q(state__in=["candidate", "champion", "retired"]),
+                name="model_version_state_known",
             ),
         ]
 
@@ -106,7 +107,8 @@ class RoutingPolicy(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["model_version", "number"], name="routing_policy_number_unique"),
             models.CheckConstraint(
-                condition=models.Q(alpha__gt=0, alpha__lt=1, delta__gt=0, delta__lt=1), name="routing_policy_levels"
+                condition=models.Q(alpha__gt=0, alpha__lt=1, delta__gt=0, delta__lt=1),
+                name="routing_policy_levels",
             ),
         ]
 
@@ -128,7 +130,8 @@ class Route(models.Model):
     decision = models.CharField(max_length=10, choices=Decision)
     reason = models.CharField(max_length=24)
     answer = models.PositiveSmallIntegerField(help_text="The machine's most probable answer.")
-    score = models.FloatField(help_text="Its calibrated probability.")
+    score = models.FloatField(help_text="Its mean softmax before temperature: what the threshold is about.")
+    probability = models.FloatField(help_text="Its calibrated probability.")
     ood_p = models.FloatField(help_text="p-value of being in distribution.")
     information_bits = models.FloatField(help_text="Entropy of the calibrated probabilities: the order of asking.")
     created_at = models.DateTimeField(db_default=Now())

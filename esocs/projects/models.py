@@ -64,9 +64,7 @@ class SubjectSet(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["project", "display_name"], name="subject_set_name_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["project", "display_name"], name="subject_set_name_unique")]
 
     def __str__(self) -> str:
         return self.display_name
@@ -87,7 +85,8 @@ class Workflow(models.Model):
     # The aggregation tools read a minor version of 0 as "every minor version", so versions start at 1.1.
     minor_version = models.PositiveIntegerField(default=1)
     retirement = models.JSONField(
-        default=dict, help_text='{"criteria": "consensus" | "classification_count" | "never_retire", "options": {…}}'
+        default=dict,
+        help_text='{"criteria": "consensus" | "classification_count" | "never_retire", "options": {…}}',
     )
     routing = models.JSONField(
         default=dict, help_text='{"alpha": 0.01, "delta": 0.05, "audit_share": 0.02}: DESIGN §5 Routing.'
@@ -194,9 +193,7 @@ class Media(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["subject", "role", "position"], name="media_position_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["subject", "role", "position"], name="media_position_unique")]
 
     def __str__(self) -> str:
         return self.path

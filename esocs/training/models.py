@@ -61,9 +61,7 @@ class TrainingRun(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["training_set", "configuration_sha256", "seed"], name="training_run_unique"
-            )
+            models.UniqueConstraint(fields=["training_set", "configuration_sha256", "seed"], name="training_run_unique")
         ]
 
     def __str__(self) -> str:

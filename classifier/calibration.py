@@ -1,0 +1,253 @@
+"""Making scores honest: temperature, reliability, distance from all that is known. Pure; no torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize
+from scipy.special import log_softmax, softmax
+
+from classifier.errors import EsocsError
+
+Floats = NDArray[np.float64]
+
+SMALLEST_PROBABILITY = 1e-7  # float32 softmaxes reach zero; their logarithm must not
+TEMPERATURE_RANGE = (0.05, 20.0)
+RELIABILITY_BINS = 15
+
+
+class CalibrationInputError(EsocsError):
+    """Probabilities, labels or embeddings of the wrong shape or range, or too few of them."""
+
+    code = "calibration_input"
+    status = 422
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperature:
+    """One positive number by which log-probabilities are divided: above one, less sure.
+
+    Attributes:
+        value: The temperature.
+        count: Validated subjects it was fitted on.
+        log_loss_before: Mean -log p of their answers at temperature one, nat.
+        log_loss_after: The same at `value`.
+    """
+
+    value: float = 1.0
+    count: int = 0
+    log_loss_before: float = float("nan")
+    log_loss_after: float = float("nan")
+
+    def apply(self, probabilities: ArrayLike) -> NDArray[np.float32]:
+        """(N, K) probabilities to (N, K) float32: softmax(log p / T). The order of the answers stays."""
+        return apply_temperature(probabilities, self.value)
+
+
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float32]:
+    """(N, K) calibrated probabilities of (N, K) mean softmaxes; the order of the answers stays."""
+    return np.asarray(softmax(_log(probabilities) / temperature, axis=1), dtype=np.float32)
+
+
+def fit_temperature(probabilities: ArrayLike, answers: ArrayLike) -> Temperature:
+    """The temperature with the least log-loss on validated subjects.
+
+    Source: Guo, Pleiss, Sun & Weinberger (2017, "On calibration of modern neural networks",
+    arXiv:1706.04599), on the logarithm of the mean softmax, which stands for the logits of an ensemble.
+
+    Args:
+        probabilities: (N, K) before scaling, of subjects the network was not trained on.
+        answers: (N,) right answers, or (N, K) soft ones whose rows are weights >= 0.
+
+    Raises:
+        CalibrationInputError: No subjects, or shapes that do not fit.
+    """
+    log_p = _log(probabilities)
+    count, width = log_p.shape
+    given = np.asarray(answers)
+    if given.shape == (count,) and count:
+        labels = given.astype(np.int64)
+        if labels.min() < 0 or labels.max() >= width:
+            raise CalibrationInputError(f"An answer is not one of the {width}.")
+        targets = np.eye(width)[labels]
+    else:
+        targets = given.astype(np.float64)
+    if targets.shape != log_p.shape or targets.sum() <= 0:
+        raise CalibrationInputError("A temperature needs subjects, with one answer for each.")
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(log_p / np.exp(log_temperature), axis=1)
+        return float(-(targets * scaled).sum() / targets.sum())
+
+    low, high = np.log(TEMPERATURE_RANGE)
+    best = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
+    return Temperature(
+        value=float(np.exp(best.x)),
+        count=count,
+        log_loss_before=loss(0.0),
+        log_loss_after=float(best.fun),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """A reliability diagram of the top answer, in bins of equal width over [0, 1].
+
+    Attributes:
+        edges: (B + 1,) of the bins; a bin holds its upper edge.
+        counts: (B,) subjects.
+        confidence: (B,) mean probability of the top answer; NaN in an empty bin.
+        accuracy: (B,) share of right top answers; NaN in an empty bin.
+    """
+
+    edges: Floats
+    counts: NDArray[np.int64]
+    confidence: Floats
+    accuracy: Floats
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """ECE: mean |accuracy - confidence| over bins, weighted by their counts (Naeini et al. 2015)."""
+        filled = self.counts > 0
+        if not filled.any():
+            return float("nan")
+        gaps = np.abs(self.accuracy - self.confidence)[filled]
+        return float(np.average(gaps, weights=self.counts[filled]))
+
+
+def measure_reliability(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = RELIABILITY_BINS) -> Reliability:
+    """How often the top answer is right, as a function of its probability.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,) right answers.
+        bins: Of equal width; 15, as is the custom since Guo et al. (2017), unless told.
+    """
+    p = _checked(probabilities)
+    truth = np.asarray(labels, dtype=np.int64)
+    if truth.shape != (len(p),):
+        raise CalibrationInputError("There must be one label for each subject.")
+    confidence = p.max(axis=1)
+    right = p.argmax(axis=1) == truth
+    edges = np.linspace(0, 1, bins + 1)
+    position = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(position, minlength=bins)
+    filled = np.where(counts > 0, counts, np.nan)
+    return Reliability(
+        edges=edges,
+        counts=counts.astype(np.int64),
+        confidence=np.bincount(position, weights=confidence, minlength=bins) / filled,
+        accuracy=np.bincount(position, weights=right, minlength=bins) / filled,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfDistribution:
+    """Conformal p-values for "this subject is like those known", from nearest-neighbour distances.
+
+    Attributes:
+        reference: (M, D) float32 embeddings of length one.
+        held_out_distances: (n,) sorted distances of known subjects that are not in the reference.
+        neighbour: Which nearest neighbour's distance is taken, from 1.
+    """
+
+    reference: NDArray[np.float32]
+    held_out_distances: Floats
+    neighbour: int
+
+    def distances(self, embeddings: ArrayLike) -> Floats:
+        """(N, D) embeddings to (N,) Euclidean distances in [0, 2] to the k-th nearest of the reference."""
+        return _neighbour_distances(np.asarray(embeddings, dtype=np.float32), self.reference, self.neighbour)
+
+    def p_values(self, embeddings: ArrayLike) -> Floats:
+        """(N,) p = (1 + number of held-out distances at least as large) / (n + 1).
+
+        For a subject drawn like the held-out ones, P(p <= u) <= u; the smallest p is 1 / (n + 1), so 1 %
+        takes 99 held-out subjects. Source: Bates, Candès, Lei, Romano & Sesia (2023, Ann. Stat. 51, 149).
+        """
+        below = np.searchsorted(self.held_out_distances, self.distances(embeddings), side="left")
+        n = len(self.held_out_distances)
+        return np.asarray((1 + n - below) / (n + 1), dtype=np.float64)
+
+    def save(self, path: Path) -> None:
+        """Writes one .npz; `OutOfDistribution.load` is its inverse."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                reference=self.reference,
+                held_out_distances=self.held_out_distances,
+                neighbour=np.int64(self.neighbour),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> OutOfDistribution:
+        """Reads what `save` wrote; pickled arrays are refused."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(
+                    reference=arrays["reference"],
+                    held_out_distances=arrays["held_out_distances"],
+                    neighbour=int(arrays["neighbour"]),
+                )
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise CalibrationInputError(f"{path.name} is not a saved reference: {error}") from error
+
+
+def fit_out_of_distribution(
+    reference: ArrayLike, held_out: ArrayLike, *, neighbour: int | None = None
+) -> OutOfDistribution:
+    """Remembers what known subjects look like, and how far from them known subjects can lie.
+
+    The k-th nearest-neighbour distance of normalised embeddings is that of Sun, Ming, Zhu & Li (2022,
+    "Out-of-distribution detection with deep nearest neighbors", arXiv:2204.06507).
+
+    Args:
+        reference: (M, D) embeddings, which may be those trained on.
+        held_out: (n, D) embeddings of known subjects neither trained on nor in the reference.
+        neighbour: k; about the square root of M over two when omitted, at most 20.
+
+    Raises:
+        CalibrationInputError: Too few, or of different D.
+    """
+    known = np.asarray(reference, dtype=np.float32)
+    apart = np.asarray(held_out, dtype=np.float32)
+    if known.ndim != 2 or apart.ndim != 2 or known.shape[1] != apart.shape[1]:
+        raise CalibrationInputError("Reference and held-out embeddings must have shapes (M, D) and (n, D).")
+    k = neighbour or int(np.clip(np.sqrt(len(known)) / 2, 1, 20))
+    if len(apart) < 1 or len(known) < k:
+        raise CalibrationInputError(
+            f"{len(known)} reference and {len(apart)} held-out subjects are too few.",
+            hint="Validate more subjects first.",
+        )
+    distances = np.sort(_neighbour_distances(apart, known, k))
+    return OutOfDistribution(reference=known, held_out_distances=distances, neighbour=k)
+
+
+def _neighbour_distances(
+    embeddings: NDArray[np.float32], reference: NDArray[np.float32], neighbour: int, *, chunk: int = 1024
+) -> Floats:
+    if embeddings.ndim != 2 or embeddings.shape[1] != reference.shape[1]:
+        raise CalibrationInputError(f"Embeddings must have shape (N, {reference.shape[1]}).")
+    distances = np.empty(len(embeddings))
+    for start in range(0, len(embeddings), chunk):
+        # On the unit sphere the distance follows from the product: |a - b|² = 2 - 2 a·b.
+        products = embeddings[start : start + chunk] @ reference.T
+        nearest = -np.partition(-products, neighbour - 1, axis=1)[:, neighbour - 1]
+        distances[start : start + chunk] = np.sqrt(np.maximum(2 - 2 * nearest, 0))
+    return distances
+
+
+def _checked(probabilities: ArrayLike) -> Floats:
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] < 2:
+        raise CalibrationInputError("Probabilities must have shape (N, K) with K >= 2.")
+    if not np.isfinite(p).all() or (p < 0).any():
+        raise CalibrationInputError("Probabilities must be finite and not negative.")
+    return p
+
+
+def _log(probabilities: ArrayLike) -> Floats:
+    return np.asarray(np.log(np.maximum(_checked(probabilities), SMALLEST_PROBABILITY)), dtype=np.float64)

@@ -1,0 +1,88 @@
+"""Writes about people: sign-up, and the volunteer row that stands for a user or an anonymous session."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from classifier.errors import EsocsError
+from esocs.accounts.models import User, Volunteer
+
+
+class LoginTakenError(EsocsError):
+    """Somebody already has this login."""
+
+    code = "login_taken"
+    status = 409
+
+
+class SignUpInvalidError(EsocsError):
+    """The login or the password cannot be used."""
+
+    code = "sign_up_invalid"
+    status = 422
+
+
+def _keyed_hash(purpose: str, value: str) -> str:
+    """A hash that nobody without the site's key can reproduce, so stored tokens and addresses give nothing away."""
+    key = settings.SECRET_KEY.encode()
+    return hmac.new(key, f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def hash_ip(address: str) -> str:
+    """The salted hash under which a sender's address is kept; the address itself is never stored."""
+    return _keyed_hash("ip", address) if address else ""
+
+
+@transaction.atomic
+def sign_up(
+    *,
+    login: str,
+    password: str,
+    email: str = "",
+    display_name: str = "",
+    credited_name: str = "",
+    anonymous_token: str | None = None,
+) -> User:
+    """Create a user; what their anonymous session classified so far becomes theirs.
+
+    Raises:
+        LoginTakenError: the login exists, in whatever case.
+        SignUpInvalidError: the login has odd characters or the password is weak.
+    """
+    user = User(login=login, email=email, display_name=display_name, credited_name=credited_name)
+    try:
+        user.clean_fields(exclude=["password", "email"])
+        validate_password(password, user)
+    except ValidationError as error:
+        raise SignUpInvalidError(" ".join(error.messages)) from error
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        raise LoginTakenError("This name is taken.", hint="Choose another, or log in.") from error
+    adopted = 0
+    if anonymous_token:
+        key = _keyed_hash("anonymous", anonymous_token)
+        adopted = Volunteer.objects.filter(anonymous_key=key, user=None).update(user=user)
+    if not adopted:
+        Volunteer.objects.create(user=user)
+    return user
+
+
+def volunteer_for_user(user: User) -> Volunteer:
+    """The volunteer row of a user; made on first need."""
+    volunteer, _ = Volunteer.objects.get_or_create(user=user)
+    return volunteer
+
+
+def volunteer_for_anonymous(token: str) -> Volunteer:
+    """The volunteer row of an anonymous session, by the session's secret token; made on first need."""
+    volunteer, _ = Volunteer.objects.get_or_create(anonymous_key=_keyed_hash("anonymous", token))
+    return volunteer

@@ -1,0 +1,67 @@
+"""Reads of the archive room: batches with their outcome, and what was rejected and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+
+from classifier.fits.content import DisplaySpectrum
+from esocs.archive.models import IngestBatch, Product, Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOutcome:
+    """What became of a batch's files."""
+
+    ingested: int
+    rejected: int
+    rejected_by_error: dict[str, int]
+
+
+def summarise_batch(batch: IngestBatch) -> BatchOutcome:
+    """Counted from the rows."""
+    states = dict(Product.objects.filter(batch=batch).values_list("state").annotate(n=Count("id")).order_by())
+    errors = dict(
+        Product.objects.filter(batch=batch, state=Product.State.REJECTED)
+        .values_list("error_code")
+        .annotate(n=Count("id"))
+        .order_by()
+    )
+    return BatchOutcome(
+        ingested=states.get(Product.State.INGESTED, 0),
+        rejected=states.get(Product.State.REJECTED, 0),
+        rejected_by_error=errors,
+    )
+
+
+def list_rejected(*, error_code: str = "") -> QuerySet[Product]:
+    """Rejected products with their named error, newest first."""
+    rejected = Product.objects.filter(state=Product.State.REJECTED).order_by("-id")
+    return rejected.filter(error_code=error_code) if error_code else rejected
+
+
+def list_batches() -> QuerySet[IngestBatch]:
+    """Batches, newest first, with their numbers of ingested and rejected products."""
+    return IngestBatch.objects.annotate(
+        ingested=Count("products", filter=Q(products__state=Product.State.INGESTED)),
+        rejected=Count("products", filter=Q(products__state=Product.State.REJECTED)),
+    ).order_by("-id")
+
+
+def read_display_spectrum(shard: Shard, index: int) -> DisplaySpectrum:
+    """A spectrum at full display resolution, as it was ingested."""
+    with np.load(settings.SHARD_ROOT / shard.display_path, allow_pickle=False) as arrays:
+        wavelength, flux, error = arrays[str(index)]
+        unit = str(arrays[f"{index}.unit"])
+    seen = wavelength[np.isfinite(flux)]
+    return DisplaySpectrum(
+        wavelength_nm=wavelength,
+        flux=flux.astype(np.float32),
+        error=None if np.isnan(error).all() else error.astype(np.float32),
+        flux_unit=unit,
+        wavelength_min_nm=float(seen.min()),
+        wavelength_max_nm=float(seen.max()),
+    )

@@ -1,0 +1,49 @@
+"""Decisions about products: what identifies one, and whether a plane is fit for the machine. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from classifier.fits.content import Cutout, HeaderFacts, Spectrum
+
+# Suffixes under which archives and pipelines keep FITS files.
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fits.bz2", ".tfits")
+# Above this share of missing pixels a picture says too little for a machine's answer to be accepted.
+LARGEST_MISSING_SHARE = 0.3
+# A spectrum that covers less of the network's wavelengths is not what the network was trained on.
+SMALLEST_COVERAGE = 0.25
+MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+
+
+def identify(facts: HeaderFacts, path: Path) -> str:
+    """The archive's identifier; a file that carries none is known by its name."""
+    if facts.dp_id:
+        return facts.dp_id
+    name = path.name
+    for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)] or name
+    return name
+
+
+def observation_time(facts: HeaderFacts) -> datetime | None:
+    """When the exposure began, UTC; None when the header does not say, or says nonsense."""
+    if facts.date_obs:
+        try:
+            when = datetime.fromisoformat(facts.date_obs)
+        except ValueError:
+            pass
+        else:
+            return when if when.tzinfo else when.replace(tzinfo=UTC)
+    if facts.mjd_obs is not None and 0 < facts.mjd_obs < 200_000:
+        return MJD_EPOCH + timedelta(days=facts.mjd_obs)
+    return None
+
+
+def is_usable_cutout(cutout: Cutout) -> bool:
+    return cutout.missing_share <= LARGEST_MISSING_SHARE
+
+
+def is_usable_spectrum(spectrum: Spectrum) -> bool:
+    return spectrum.coverage >= SMALLEST_COVERAGE

@@ -1,0 +1,334 @@
+"""Writes of the archive room: files become products, planes and shards, or a rejection with its reason.
+
+The long work (reading) happens before the transaction; what is returned writes everything at once, so that a worker
+killed half-way leaves nothing behind and the job's next attempt does it all again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from classifier.errors import EsocsError
+from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
+from classifier.fits.errors import FitsError
+from classifier.fits.sandbox import FitsReader
+from classifier.shards import write_shard
+from esocs.archive import rules
+from esocs.archive.models import IngestBatch, Plane, Product, Shard
+from esocs.jobs.services import enqueue, enqueue_many
+
+FILES_PER_JOB = 100
+
+
+class NothingToIngestError(EsocsError):
+    """The given paths hold no FITS file."""
+
+    code = "nothing_to_ingest"
+    status = 422
+
+
+class PathNotFoundError(EsocsError):
+    """A given path does not exist."""
+
+    code = "path_not_found"
+    status = 404
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The FITS files below the given folders, and the given files whatever their name.
+
+    Raises:
+        PathNotFoundError: a path does not exist.
+        NothingToIngestError: there is not one file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise PathNotFoundError(f"{path} does not exist.")
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file())
+            files += [p.resolve() for p in inside if p.name.lower().endswith(rules.FITS_SUFFIXES)]
+        else:
+            files.append(path.resolve())
+    unique = list(dict.fromkeys(files))
+    if not unique:
+        raise NothingToIngestError("There are no FITS files there.", hint=f"Known: {', '.join(rules.FITS_SUFFIXES)}")
+    return unique
+
+
+@transaction.atomic
+def order_ingest(
+    *,
+    files: list[Path],
+    source: str,
+    user_id: int | None = None,
+    project_id: int | None = None,
+    positions: Mapping[str, list[tuple[float, float]]] | None = None,
+) -> tuple[IngestBatch, list[int]]:
+    """Order the files to be read by workers, a hundred a job; with a project, its subjects are made of them.
+
+    Args:
+        files: absolute paths, on storage that the workers share.
+        source: what the person asked for, kept with the batch.
+        user_id: who asked.
+        project_id: whose subjects are to be made; the projects room is told by a job's name.
+        positions: file name → (RA, Dec) in degrees to cut around, where the default is not wanted.
+
+    Returns:
+        The batch and the ids of its jobs.
+    """
+    batch = IngestBatch.objects.create(source=source[:1000], created_by_id=user_id)
+    items = []
+    for start in range(0, len(files), FILES_PER_JOB):
+        chunk = files[start : start + FILES_PER_JOB]
+        payload: dict[str, Any] = {
+            "batch_id": batch.pk,
+            "paths": [str(path) for path in chunk],
+            "number": start,
+        }
+        if project_id is not None:
+            payload["project_id"] = project_id
+        if positions:
+            payload["positions"] = {p.name: positions[p.name] for p in chunk if p.name in positions}
+        items.append((f"batch/{batch.pk}/{start}", payload))
+    return batch, enqueue_many("archive.ingest", items=items, group=f"ingest/{batch.pk}")
+
+
+@dataclass(kw_only=True)
+class _Read:
+    """One file's outcome before it is written."""
+
+    path: Path
+    content: FitsContent | None = None
+    error: FitsError | None = None
+
+
+@lru_cache(maxsize=1)
+def _reader() -> FitsReader:
+    """One pool of children a process, reused from job to job."""
+    return FitsReader(children=settings.FITS_CHILDREN)
+
+
+def ingest_files(
+    *,
+    batch_id: int,
+    number: int,
+    paths: list[Path],
+    project_id: int | None = None,
+    positions: Mapping[str, list[tuple[float, float]]] | None = None,
+    report_progress: Callable[[int, int], None] | None = None,
+) -> Callable[[], None]:
+    """Read files in limited child processes and pack their planes; the returned effect writes the rows.
+
+    A file that was read before (same path) is left alone; one whose content or identifier is already known is rejected
+    as a duplicate; a damaged one is rejected with its named error. Nothing stops the others.
+    """
+    known = set(Product.objects.filter(uri__in=[str(p) for p in paths]).values_list("uri", flat=True))
+    todo = [path for path in paths if str(path) not in known]
+
+    def spec(path: Path) -> CutSpec:
+        chosen = (positions or {}).get(path.name)
+        return CutSpec(positions=tuple((ra, dec) for ra, dec in chosen) if chosen else None)
+
+    outcomes: list[_Read] = []
+    for path, answer in _reader().read_many(todo, spec=spec):
+        outcomes.append(
+            _Read(path=path, content=answer) if isinstance(answer, FitsContent) else _Read(path=path, error=answer)
+        )
+        if report_progress is not None:
+            report_progress(len(outcomes), len(todo))
+
+    def write() -> None:
+        _write_products(batch_id=batch_id, outcomes=outcomes)
+        products = dict(
+            Product.objects.filter(uri__in=[str(o.path) for o in outcomes], state=Product.State.INGESTED).values_list(
+                "uri", "id"
+            )
+        )
+        accepted = [(products[str(o.path)], o.content) for o in outcomes if o.content and str(o.path) in products]
+        _write_images(batch_id, [(pk, cut) for pk, content in accepted for cut in enumerate(content.images)])
+        _write_spectra(batch_id, [(pk, content.spectrum) for pk, content in accepted if content.spectrum])
+        if project_id is not None and accepted:
+            enqueue(
+                "projects.make_subjects",
+                key=f"project/{project_id}/batch/{batch_id}/{number}",
+                payload={"project_id": project_id, "product_ids": [pk for pk, _ in accepted]},
+                group=f"ingest/{batch_id}",
+            )
+
+    return write
+
+
+def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
+    """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate."""
+    good = [_accepted(batch_id, o.path, o.content) for o in outcomes if o.content]
+    Product.objects.bulk_create(good, ignore_conflicts=True, batch_size=500)
+    stored = set(
+        Product.objects.filter(uri__in=[product.uri for product in good], state=Product.State.INGESTED).values_list(
+            "uri", flat=True
+        )
+    )
+    refused = [_duplicate(product) for product in good if product.uri not in stored]
+    refused += [_rejected(batch_id, o.path, o.error) for o in outcomes if o.error]
+    Product.objects.bulk_create(refused, ignore_conflicts=True, batch_size=500)
+
+
+def _accepted(batch_id: int, path: Path, content: FitsContent) -> Product:
+    facts, spectrum = content.facts, content.spectrum
+    return Product(
+        batch_id=batch_id,
+        uri=str(path),
+        dp_id=rules.identify(facts, path)[:200],
+        state=Product.State.INGESTED,
+        kind=content.kind,
+        sha256=content.sha256,
+        size_bytes=content.size_bytes,
+        object_name=(facts.object or "")[:200],
+        instrument=(facts.instrument or "")[:100],
+        telescope=(facts.telescope or "")[:100],
+        product_category=(facts.product_category or "")[:60],
+        proposal_id=(facts.proposal_id or "")[:60],
+        filter_name=(facts.filter or "")[:60],
+        ra_deg=facts.ra_deg,
+        dec_deg=facts.dec_deg,
+        exposure_time_s=facts.exposure_time_s,
+        observed_at=rules.observation_time(facts),
+        wavelength_min_nm=spectrum.wavelength_min_nm if spectrum else facts.wavelength_min_nm,
+        wavelength_max_nm=spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
+        signal_to_noise=facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
+        seeing_arcsec=facts.seeing_arcsec,
+        header=dict(facts.cards),
+        ingested_at=Now(),
+    )
+
+
+def _duplicate(product: Product) -> Product:
+    """The row of a file whose content or identifier another product already has."""
+    same = Product.objects.filter(state=Product.State.INGESTED, sha256=product.sha256).first()
+    other = same or Product.objects.filter(state=Product.State.INGESTED, dp_id=product.dp_id).first()
+    what = "content" if same else "identifier"
+    detail = f"The same {what} as product {other.pk} ({other.uri})." if other else "Another product has its place."
+    return Product(
+        batch_id=product.batch_id,
+        uri=product.uri,
+        dp_id=product.dp_id,
+        state=Product.State.REJECTED,
+        error_code="duplicate",
+        error_detail=detail,
+        sha256=product.sha256,
+        size_bytes=product.size_bytes,
+    )
+
+
+def _rejected(batch_id: int, path: Path, error: FitsError) -> Product:
+    return Product(
+        batch_id=batch_id,
+        uri=str(path),
+        dp_id=path.name[:200],
+        state=Product.State.REJECTED,
+        error_code=error.code,
+        error_detail=str(error)[:2000],
+        size_bytes=path.stat().st_size if path.exists() else None,
+    )
+
+
+def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> None:
+    if not cuts:
+        return
+    shard = _write_shard(batch_id, Product.Kind.IMAGE, np.stack([cut.plane for _, (_, cut) in cuts]))
+    Plane.objects.bulk_create(
+        [
+            Plane(
+                product_id=product_id,
+                number=number,
+                shard=shard,
+                shard_index=index,
+                x_px=cut.x_px,
+                y_px=cut.y_px,
+                ra_deg=cut.ra_deg,
+                dec_deg=cut.dec_deg,
+                size_px=cut.size_px * cut.scale,
+                scale=cut.scale,
+                background=cut.background,
+                noise=cut.noise,
+                missing_share=cut.missing_share,
+                saturated_share=cut.saturated_share,
+                usable=rules.is_usable_cutout(cut),
+            )
+            for index, (product_id, (number, cut)) in enumerate(cuts)
+        ]
+    )
+
+
+def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
+    if not spectra:
+        return
+    display = {str(index): _display_array(spectrum) for index, (_, spectrum) in enumerate(spectra)}
+    display |= {f"{index}.unit": np.array(spectrum.flux_unit) for index, (_, spectrum) in enumerate(spectra)}
+    planes = np.stack([spectrum.plane for _, spectrum in spectra])
+    shard = _write_shard(batch_id, Product.Kind.SPECTRUM, planes, display=display)
+    Plane.objects.bulk_create(
+        [
+            Plane(
+                product_id=product_id,
+                number=0,
+                shard=shard,
+                shard_index=index,
+                missing_share=spectrum.missing_share,
+                coverage=spectrum.coverage,
+                usable=rules.is_usable_spectrum(spectrum),
+            )
+            for index, (product_id, spectrum) in enumerate(spectra)
+        ]
+    )
+
+
+def _display_array(spectrum: Spectrum) -> np.ndarray:
+    """(3, n) float64: wavelength in nm, flux, error; NaN where there is none."""
+    error = spectrum.error if spectrum.error is not None else np.full_like(spectrum.flux, np.nan)
+    return np.stack([spectrum.wavelength_nm, spectrum.flux, error]).astype(np.float64)
+
+
+def _write_shard(
+    batch_id: int, kind: str, planes: np.ndarray, *, display: dict[str, np.ndarray] | None = None
+) -> Shard:
+    """Write a packed file under a name made of its content: a repeated attempt writes the same file again."""
+    digest = hashlib.sha256(np.ascontiguousarray(planes).tobytes()).hexdigest()
+    relative = Path(f"{batch_id}") / f"{kind}-{digest[:24]}.npy"
+    path = settings.SHARD_ROOT / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = write_shard(path, planes)
+    display_path = ""
+    if display is not None:
+        display_path = str(relative.with_suffix(".display.npz"))
+        _write_display(settings.SHARD_ROOT / display_path, display)
+    shard, _ = Shard.objects.get_or_create(
+        path=str(relative),
+        defaults={
+            "batch_id": batch_id,
+            "kind": kind,
+            "sha256": sha256,
+            "shape": list(planes.shape),
+            "display_path": display_path,
+        },
+    )
+    return shard
+
+
+def _write_display(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes one array type a keyword
+    Path(file.name).chmod(0o644)
+    os.replace(file.name, path)  # noqa: PTH105 - atomic, and says so

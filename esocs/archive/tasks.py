@@ -1,0 +1,21 @@
+"""The archive's background work: read a chunk of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from esocs.archive import services
+from esocs.jobs.registry import Effect, JobContext, handler
+
+
+@handler("archive.ingest")
+def ingest(job: JobContext) -> Effect | None:
+    payload = job.payload
+    return services.ingest_files(
+        batch_id=payload["batch_id"],
+        number=payload["number"],
+        paths=[Path(path) for path in payload["paths"]],
+        project_id=payload.get("project_id"),
+        positions=payload.get("positions"),
+        report_progress=job.report_progress,
+    )

@@ -1,0 +1,160 @@
+"""Which subjects a volunteer is shown next, reserved for them in the same statement.
+
+An `Assignment` row is a reservation: together with the counted classifications it bounds how many people are asked
+about one subject, so that nobody's second is spent on what is already settled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from esocs.crowd.submission import WorkflowInactiveError, WorkflowNotFoundError
+from esocs.projects.models import Workflow
+
+# Long enough for a page with a queue and a slow decision; an abandoned subject is soon free again.
+RESERVED_FOR = "15 minutes"
+MOST_AT_ONCE = 100
+
+# How many people may be asked at once: the limit of classification_count; for a consensus the fewest that can settle it
+# (two where the machine has an opinion), then one at a time, because each answer may be the last one needed.
+HAND_OUT = """
+WITH workflow AS (
+    SELECT id, retirement->>'criteria' AS criteria,
+        COALESCE((retirement#>>'{options,count}')::int, 15) AS most,
+        COALESCE((retirement#>>'{options,minimum}')::int, 3) AS fewest
+    FROM projects_workflow WHERE id = %(workflow)s AND active
+), kept AS (
+    SELECT st.id FROM crowd_assignment a JOIN crowd_subjectstatus st ON st.id = a.status_id
+    WHERE %(resume)s AND a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s AND st.state = 'open'
+        AND st.audience = %(audience)s AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
+    LIMIT %(limit)s
+), fresh AS (
+    SELECT st.id FROM crowd_subjectstatus st CROSS JOIN workflow w
+    WHERE st.workflow_id = %(workflow)s AND st.audience = %(audience)s AND st.subject_id <> ALL(%(held)s::bigint[])
+        AND (st.state = 'open' OR (%(audience)s = 'experts' AND st.state = 'contested'))
+        AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id)
+        AND NOT EXISTS (SELECT 1 FROM crowd_assignment a
+            WHERE a.status_id = st.id AND a.volunteer_id = %(volunteer)s AND a.expires_at > now())
+        AND (w.criteria = 'never_retire' OR st.state = 'contested' OR
+            (SELECT count(*) FROM crowd_assignment a WHERE a.status_id = st.id AND a.expires_at > now())
+            + st.classifications_count < CASE
+                WHEN st.audience = 'experts' THEN st.classifications_count + 1
+                WHEN w.criteria = 'consensus' THEN GREATEST(
+                    CASE WHEN st.machine_answer IS NULL THEN w.fewest ELSE LEAST(w.fewest, 2) END,
+                    st.classifications_count + 1)
+                ELSE w.most END)
+        AND (%(subject_set)s::bigint IS NULL OR EXISTS (SELECT 1 FROM projects_setmembersubject m
+            WHERE m.subject_set_id = %(subject_set)s AND m.subject_id = st.subject_id))
+    ORDER BY st.priority, st.random_key
+    LIMIT GREATEST(0, %(limit)s - (SELECT count(*) FROM kept))
+    FOR UPDATE OF st SKIP LOCKED
+), handed AS (
+    INSERT INTO crowd_assignment (status_id, volunteer_id, expires_at)
+    SELECT id, %(volunteer)s, now() + %(reserved)s::interval FROM (SELECT id FROM kept UNION ALL SELECT id FROM fresh) x
+    ON CONFLICT (status_id, volunteer_id) DO UPDATE SET expires_at = EXCLUDED.expires_at, served_at = now()
+    RETURNING status_id
+)
+SELECT s.id, s.kind, s.metadata, s.created_at, s.updated_at, now(),
+    (SELECT json_agg(json_build_array(m.role, m.media_type, m.path) ORDER BY m.position)
+        FROM projects_media m WHERE m.subject_id = s.id)
+FROM handed JOIN crowd_subjectstatus st ON st.id = handed.status_id JOIN projects_subject s ON s.id = st.subject_id
+ORDER BY st.priority, st.random_key
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedSubject:
+    """A subject as a volunteer gets it. Addresses are paths; the door makes them absolute."""
+
+    subject_id: int
+    kind: str
+    metadata: dict[str, Any]
+    locations: list[tuple[str, str]]
+    spectrum_data_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    selected_at: datetime
+
+
+def hand_out_subjects(
+    *,
+    workflow_id: int,
+    volunteer_id: int,
+    limit: int = 10,
+    held: frozenset[int] | None = None,
+    subject_set_id: int | None = None,
+    audience: str = "volunteers",
+) -> list[QueuedSubject]:
+    """Reserve and return the next subjects for a volunteer, in the order in which they are to be asked.
+
+    Args:
+        workflow_id: of an active workflow.
+        volunteer_id: who will answer.
+        limit: at most 100.
+        held: subjects the page still holds. Given (even empty), subjects reserved for this volunteer earlier and not
+            among these come first: a reloaded page gets its queue back. None: a client that keeps its own queue.
+        subject_set_id: only from this set.
+        audience: `volunteers`, or `experts` for those who may answer what waits for experts.
+
+    Returns:
+        An empty list when nothing is left for this volunteer; a subject is never offered twice.
+
+    Raises:
+        WorkflowNotFoundError: no such workflow.
+        WorkflowInactiveError: it takes no classifications at present.
+    """
+    parameters = {
+        "workflow": workflow_id,
+        "volunteer": volunteer_id,
+        "limit": max(1, min(limit, MOST_AT_ONCE)),
+        "held": sorted(held or ()),
+        "resume": held is not None,
+        "subject_set": subject_set_id,
+        "audience": audience,
+        "reserved": RESERVED_FOR,
+    }
+    subjects = _run(parameters)
+    if not subjects and held is None:
+        # Nothing new is left: what was handed out earlier and never answered is better than an empty page.
+        subjects = _run(parameters | {"resume": True})
+    if not subjects:
+        _explain_empty(workflow_id)
+    return subjects
+
+
+def _run(parameters: dict[str, Any]) -> list[QueuedSubject]:
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_OUT, parameters)
+        return [_queued(row) for row in cursor.fetchall()]
+
+
+def _queued(row: tuple[Any, ...]) -> QueuedSubject:
+    subject_id, kind, metadata, created_at, updated_at, selected_at, media = row
+    media = json.loads(media) if isinstance(media, str) else media or []
+    locations = [(media_type, settings.MEDIA_URL + path) for role, media_type, path in media if role == "location"]
+    data = [settings.MEDIA_URL + path for role, _, path in media if role == "spectrum_data"]
+    return QueuedSubject(
+        subject_id=subject_id,
+        kind=kind,
+        metadata=json.loads(metadata) if isinstance(metadata, str) else metadata,
+        locations=locations,
+        spectrum_data_url=data[0] if data else None,
+        created_at=created_at,
+        updated_at=updated_at,
+        selected_at=selected_at,
+    )
+
+
+def _explain_empty(workflow_id: int) -> None:
+    active = Workflow.objects.filter(id=workflow_id).values_list("active", flat=True).first()
+    if active is None:
+        raise WorkflowNotFoundError(f"There is no workflow {workflow_id}.")
+    if not active:
+        raise WorkflowInactiveError("This workflow takes no classifications at present.")

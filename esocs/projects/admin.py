@@ -1,0 +1,38 @@
+"""Projects, workflows and subjects, for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from esocs.projects.models import Media, Project, ProjectRole, Subject, SubjectSet, Workflow, WorkflowVersion
+
+
+class ProjectRoleInline(admin.TabularInline[ProjectRole, Project]):
+    model = ProjectRole
+    raw_id_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin[Project]):
+    list_display = ["display_name", "slug", "owner", "live", "created_at"]
+    raw_id_fields = ["owner"]
+    inlines = [ProjectRoleInline]
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(admin.ModelAdmin[Workflow]):
+    list_display = ["display_name", "project", "subject_kind", "active", "version"]
+    list_filter = ["active", "subject_kind"]
+    # What is asked changes by a service, which writes the version that labels are later read from.
+    readonly_fields = ["tasks", "strings", "major_version", "minor_version"]
+
+
+@admin.register(Subject)
+class SubjectAdmin(admin.ModelAdmin[Subject]):
+    list_display = ["id", "project", "kind", "created_at"]
+    list_filter = ["kind", "project"]
+    raw_id_fields = ["plane"]
+
+
+admin.site.register([SubjectSet, WorkflowVersion, Media])

@@ -1,0 +1,274 @@
+"""Writes of the projects room: projects, workflows and their versions, subjects out of products, rendered media."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.text import slugify
+
+from classifier.errors import EsocsError
+from classifier.rendering import DISPLAY_SIZE_PX, render_planes, spectrum_json
+from classifier.shards import open_shard
+from classifier.spectrum_picture import render_spectrum
+from esocs.accounts.models import User
+from esocs.archive.models import Plane, Shard
+from esocs.archive.queries import read_display_spectrum
+from esocs.projects import rules
+from esocs.projects.models import (
+    Media,
+    Project,
+    ProjectRole,
+    SetMemberSubject,
+    Subject,
+    SubjectSet,
+    Workflow,
+    WorkflowVersion,
+)
+
+SPECTRUM_WIDTH_PX, SPECTRUM_HEIGHT_PX = 848, 424
+RENDER_BATCH = 256
+
+
+class ProjectExistsError(EsocsError):
+    """The owner already has a project of this name."""
+
+    code = "project_exists"
+    status = 409
+
+
+@transaction.atomic
+def create_project(
+    *, owner: User, display_name: str, description: str = "", introduction: str = "", live: bool = False
+) -> Project:
+    """Create a project with its owner's role.
+
+    Raises:
+        ProjectExistsError: the owner has one of this name.
+    """
+    slug = f"{slugify(owner.login)}/{slugify(display_name)}"
+    if Project.objects.filter(slug__iexact=slug).exists():
+        raise ProjectExistsError(f"{owner.login} already has a project called {display_name!r}.")
+    project = Project.objects.create(
+        owner=owner,
+        display_name=display_name,
+        slug=slug,
+        description=description,
+        introduction=introduction,
+        live=live,
+    )
+    add_role(project=project, user=owner, role=ProjectRole.Role.OWNER)
+    return project
+
+
+def add_role(*, project: Project, user: User, role: str) -> ProjectRole:
+    """Give a person a role; giving it twice changes nothing."""
+    given, _ = ProjectRole.objects.get_or_create(project=project, user=user, role=role)
+    return given
+
+
+@transaction.atomic
+def create_workflow(
+    *,
+    project: Project,
+    display_name: str,
+    subject_kind: str,
+    question: str,
+    answers: list[str],
+    retirement: dict[str, Any] | None = None,
+    routing: dict[str, Any] | None = None,
+    active: bool = True,
+) -> Workflow:
+    """Create a workflow that asks one single-choice question, its version 1.1, and its subject set.
+
+    Raises:
+        InvalidWorkflowError: fewer than two different answers.
+    """
+    tasks, strings = rules.build_question(question=question, answers=answers)
+    workflow = Workflow.objects.create(
+        project=project,
+        display_name=display_name,
+        subject_kind=subject_kind,
+        tasks=tasks,
+        strings=strings,
+        retirement=retirement or {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}},
+        routing=routing or {},
+        active=active,
+    )
+    _write_version(workflow)
+    subject_set, _ = SubjectSet.objects.get_or_create(project=project, display_name=f"{display_name}: archive")
+    workflow.subject_sets.add(subject_set)
+    return workflow
+
+
+@transaction.atomic
+def change_workflow(
+    workflow: Workflow, *, tasks: dict[str, Any] | None = None, strings: dict[str, str] | None = None
+) -> Workflow:
+    """Change what a workflow asks: new tasks are a new major version, new texts a new minor one (Panoptes' rule)."""
+    locked = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    if tasks is not None and tasks != locked.tasks:
+        locked.tasks = tasks
+        locked.major_version += 1
+    if strings is not None and strings != locked.strings:
+        locked.strings = strings
+        locked.minor_version += 1
+    locked.save()
+    _write_version(locked)
+    return locked
+
+
+def _write_version(workflow: Workflow) -> None:
+    WorkflowVersion.objects.get_or_create(
+        workflow=workflow,
+        major=workflow.major_version,
+        minor=workflow.minor_version,
+        defaults={
+            "first_task": workflow.first_task,
+            "tasks": workflow.tasks,
+            "strings": workflow.strings,
+            "retirement": workflow.retirement,
+            "prioritized": workflow.prioritized,
+            "grouped": workflow.grouped,
+            "pairwise": workflow.pairwise,
+        },
+    )
+
+
+@transaction.atomic
+def make_subjects(*, project: Project, product_ids: list[int]) -> int:
+    """One subject for each plane of the products, in the subject sets of the workflows of its kind.
+
+    Returns:
+        How many subjects are new; a plane that is a subject already stays one subject.
+    """
+    planes = list(Plane.objects.filter(product_id__in=product_ids).select_related("product").order_by("id"))
+    before = Subject.objects.filter(project=project).count()
+    Subject.objects.bulk_create(
+        [Subject(project=project, plane=plane, kind=plane.product.kind, metadata=_metadata(plane)) for plane in planes],
+        ignore_conflicts=True,
+        batch_size=1000,
+    )
+    subjects = Subject.objects.filter(project=project, plane__in=planes)
+    for kind in ("image", "spectrum"):
+        sets = SubjectSet.objects.filter(workflows__project=project, workflows__subject_kind=kind).distinct()
+        for subject_set in sets:
+            SetMemberSubject.objects.bulk_create(
+                [SetMemberSubject(subject_set=subject_set, subject=s) for s in subjects.filter(kind=kind)],
+                ignore_conflicts=True,
+                batch_size=1000,
+            )
+    return Subject.objects.filter(project=project).count() - before
+
+
+def _metadata(plane: Plane) -> dict[str, Any]:
+    """What a volunteer may read beside a picture. Keys with # are hidden from volunteers, as in Zooniverse."""
+    product = plane.product
+    shown = {
+        "instrument": product.instrument,
+        "filter": product.filter_name,
+        "object": product.object_name,
+        "right ascension": None if product.ra_deg is None else round(product.ra_deg, 6),
+        "declination": None if product.dec_deg is None else round(product.dec_deg, 6),
+        "exposure time (s)": product.exposure_time_s,
+        "#dp_id": product.dp_id,
+        "#cutout": plane.number,
+    }
+    return {name: value for name, value in shown.items() if value not in {None, ""}}
+
+
+def subjects_of(workflow: Workflow) -> QuerySet[Subject]:
+    """The subjects in a workflow's subject sets."""
+    members = SetMemberSubject.objects.filter(subject_set__workflows=workflow)
+    return Subject.objects.filter(id__in=members.values("subject_id"))
+
+
+def render_subjects(subjects: Iterable[Subject]) -> Callable[[], None]:
+    """Render what people see of subjects that have no picture yet; the returned effect writes the rows.
+
+    Pictures are made once, when a subject is routed to people, never while it is scored (DESIGN §6).
+    """
+    wanted = {subject.pk: subject for subject in subjects if subject.plane_id is not None}
+    have = set(Media.objects.filter(subject_id__in=wanted).values_list("subject_id", flat=True))
+    media: list[Media] = []
+    by_shard: dict[Shard, list[Subject]] = {}
+    for pk, subject in wanted.items():
+        if pk not in have and subject.plane is not None:
+            by_shard.setdefault(subject.plane.shard, []).append(subject)
+    for shard, members in by_shard.items():
+        if shard.kind == "image":
+            media += _render_images(shard, members)
+        else:
+            media += _render_spectra(shard, members)
+
+    def write() -> None:
+        Media.objects.bulk_create(media, ignore_conflicts=True, batch_size=1000)
+
+    return write
+
+
+def _render_images(shard: Shard, subjects: list[Subject]) -> list[Media]:
+    planes = open_shard(settings.SHARD_ROOT / shard.path)
+    media = []
+    for start in range(0, len(subjects), RENDER_BATCH):
+        batch = subjects[start : start + RENDER_BATCH]
+        pixels = np.stack([planes[_plane(subject).shard_index] for subject in batch])
+        for subject, jpeg in zip(batch, render_planes(pixels), strict=True):
+            media.append(_store(subject, jpeg, "image/jpeg", ".jpg", size_px=(DISPLAY_SIZE_PX, DISPLAY_SIZE_PX)))
+    return media
+
+
+def _render_spectra(shard: Shard, subjects: list[Subject]) -> list[Media]:
+    media = []
+    for subject in subjects:
+        spectrum = read_display_spectrum(shard, _plane(subject).shard_index)
+        png = render_spectrum(spectrum, width_px=SPECTRUM_WIDTH_PX, height_px=SPECTRUM_HEIGHT_PX)
+        media.append(_store(subject, png, "image/png", ".png", size_px=(SPECTRUM_WIDTH_PX, SPECTRUM_HEIGHT_PX)))
+        media.append(
+            _store(subject, spectrum_json(spectrum), "application/json", ".json", role=Media.Role.SPECTRUM_DATA)
+        )
+    return media
+
+
+def _plane(subject: Subject) -> Plane:
+    assert subject.plane is not None
+    return subject.plane
+
+
+def _store(
+    subject: Subject,
+    content: bytes,
+    media_type: str,
+    extension: str,
+    *,
+    role: str = Media.Role.LOCATION,
+    size_px: tuple[int, int] | None = None,
+) -> Media:
+    """Write one file under an unguessable name, whole or not at all."""
+    name = uuid.uuid4()
+    relative = f"{name.hex[:2]}/{name}{extension}"
+    path = Path(settings.MEDIA_ROOT) / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o644)
+    os.replace(file.name, path)  # noqa: PTH105 - atomic, and says so
+    width, height = size_px or (None, None)
+    return Media(
+        subject=subject,
+        role=role,
+        media_type=media_type,
+        name=name,
+        path=relative,
+        size_bytes=len(content),
+        width_px=width,
+        height_px=height,
+    )

@@ -1,0 +1,38 @@
+"""What every test may use: the embedded PostgreSQL and Redis, folders of its own, and the genuine files if present."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from esocs.config import embedded
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = Path(os.environ.get("ESOCS_REAL_DATA", ROOT.parent / "shared" / "data"))
+
+
+def pytest_configure() -> None:
+    """The services are started before Django looks for its database; a running one is used as it is."""
+    embedded.start(embedded.default_var())
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of genuine files; a test that needs it is skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no genuine files at {REAL_DATA}; set ESOCS_REAL_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, settings: object) -> Iterator[None]:
+    """Files that a test makes lie in its own folder; caches of one test's rows do not reach the next."""
+    from esocs.crowd import submission
+
+    for name in ("MEDIA_ROOT", "SHARD_ROOT", "WEIGHTS_ROOT", "EXPORT_ROOT"):
+        setattr(settings, name, tmp_path / name.lower())
+    submission._version_tasks.cache_clear()
+    yield

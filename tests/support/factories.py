@@ -1,0 +1,87 @@
+"""Rows for tests, made by the rooms' own services where there is one."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import Any
+
+from esocs.accounts import services as accounts
+from esocs.accounts.models import User, Volunteer
+from esocs.crowd import services as crowd
+from esocs.crowd.models import Consensus, SubjectStatus
+from esocs.projects import services as projects
+from esocs.projects.models import Media, Project, SetMemberSubject, Subject, Workflow
+from esocs.projects.rules import count_answers
+
+PASSWORD = "a-long-enough-passphrase"
+_number = itertools.count(1)
+
+
+def make_user(login: str | None = None, **fields: Any) -> User:
+    return accounts.sign_up(login=login or f"person{next(_number)}", password=PASSWORD, **fields)
+
+
+def make_volunteer(*, anonymous: bool = True) -> Volunteer:
+    if anonymous:
+        return accounts.volunteer_for_anonymous(uuid.uuid4().hex)
+    return accounts.volunteer_for_user(make_user())
+
+
+def make_project(*, owner: User | None = None, display_name: str | None = None, live: bool = True) -> Project:
+    return projects.create_project(
+        owner=owner or make_user(), display_name=display_name or f"Project {next(_number)}", live=live
+    )
+
+
+def make_workflow(
+    project: Project | None = None,
+    *,
+    kind: str = "image",
+    answers: tuple[str, ...] = ("Yes", "No", "Unclear"),
+    question: str = "Is it a galaxy?",
+    display_name: str | None = None,
+    **fields: Any,
+) -> Workflow:
+    return projects.create_workflow(
+        project=project or make_project(),
+        display_name=display_name or f"Workflow {next(_number)}",
+        subject_kind=kind,
+        question=question,
+        answers=list(answers),
+        **fields,
+    )
+
+
+def make_subject(
+    project: Project,
+    *,
+    kind: str = "image",
+    published_in: Workflow | None = None,
+    metadata: dict[str, Any] | None = None,
+    audience: str = "volunteers",
+) -> Subject:
+    """A subject with a location (no file behind it), open in a workflow if one is named."""
+    subject = Subject.objects.create(project=project, kind=kind, metadata=metadata or {})
+    name = uuid.uuid4()
+    extension, media_type = (".jpg", "image/jpeg") if kind == "image" else (".png", "image/png")
+    Media.objects.create(
+        subject=subject, media_type=media_type, name=name, path=f"{name.hex[:2]}/{name}{extension}", size_bytes=1
+    )
+    if published_in is not None:
+        for subject_set in published_in.subject_sets.all():
+            SetMemberSubject.objects.create(subject_set=subject_set, subject=subject)
+        start = crowd.ensure_epoch(published_in)
+        status = SubjectStatus.objects.create(
+            workflow=published_in, subject=subject, epoch_id=start.epoch_id, audience=audience
+        )
+        K = count_answers(published_in.tasks, published_in.first_task)
+        Consensus.objects.create(
+            status=status,
+            task_key=published_in.first_task,
+            log_posterior=start.log_prior,
+            answer_counts=[0] * K,
+            answer=0,
+            probability=1 / K,
+        )
+    return subject
