@@ -1,0 +1,404 @@
+"""Which predictions to accept, with a guaranteed error, and which of the rest to ask about first.
+
+Pure numpy and scipy. The evidence that these functions return is what the machine room stores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import logsumexp, xlogy
+
+from classifier.errors import EsocsError
+
+Floats = NDArray[np.float64]
+
+
+class UnreservedCalibrationError(EsocsError):
+    """The sample was not reserved blind for this very model version; on it the guarantee does not hold."""
+
+    code = "calibration_not_reserved"
+    status = 409
+
+
+class ContaminatedCalibrationError(EsocsError):
+    """Subjects of the calibration sample were trained on; on them the guarantee does not hold."""
+
+    code = "calibration_contaminated"
+    status = 409
+
+
+class SelectionInputError(EsocsError):
+    """Scores, labels or levels out of their ranges."""
+
+    code = "selection_input"
+    status = 422
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSample:
+    """A uniformly random sample, reserved before active learning took anything, scored by one model version.
+
+    Attributes:
+        subject_ids: (N,) distinct.
+        scores: (N,) probability of the predicted answer, in [0, 1]; -1 where other rules forbid acceptance
+            (out of distribution, quality flags), so that they are never accepted here either.
+        correct: (N,) whether the predicted answer is the true one.
+        model_version: The version that gave the scores.
+        reserved_for: The version the sample was reserved blind for; None when it was not reserved.
+    """
+
+    subject_ids: NDArray[np.int64]
+    scores: Floats
+    correct: NDArray[np.bool_]
+    model_version: str
+    reserved_for: str | None
+
+    def __post_init__(self) -> None:
+        """Checks lengths and ranges."""
+        object.__setattr__(self, "subject_ids", np.asarray(self.subject_ids, dtype=np.int64))
+        object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float64))
+        object.__setattr__(self, "correct", np.asarray(self.correct, dtype=bool))
+        count = len(self.subject_ids)
+        if self.scores.shape != (count,) or self.correct.shape != (count,):
+            raise SelectionInputError("Ids, scores and labels of a calibration sample must be as many.")
+        if len(np.unique(self.subject_ids)) != count:
+            raise SelectionInputError("A subject is twice in the calibration sample.")
+        if not np.isfinite(self.scores).all():
+            raise SelectionInputError("Scores must be finite.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tested threshold: `errors` wrong among the `accepted` with score >= threshold."""
+
+    threshold: float
+    accepted: int
+    errors: int
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A threshold with its evidence: P(error among the accepted > alpha) <= delta.
+
+    Attributes:
+        threshold: Accept iff score >= threshold; None when not even the strictest could be certified.
+        alpha: Largest error rate among the accepted.
+        delta: Largest probability, over calibration samples, that the error rate is larger than that.
+        sample_size: Subjects in the calibration sample.
+        model_version: The only version whose scores the threshold is for.
+        steps: Every test made, in order; all but the last have p <= delta, the last unless the grid ended.
+    """
+
+    threshold: float | None
+    alpha: float
+    delta: float
+    sample_size: int
+    model_version: str
+    steps: tuple[Step, ...]
+
+    @property
+    def accepted(self) -> int:
+        """How many of the calibration sample pass the threshold."""
+        return max((s.accepted for s in self.steps if s.p_value <= self.delta), default=0)
+
+    @property
+    def errors(self) -> int:
+        """How many of those are wrong."""
+        return max((s.errors for s in self.steps if s.p_value <= self.delta), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The evidence as JSON."""
+        return {
+            "threshold": self.threshold,
+            "alpha": self.alpha,
+            "delta": self.delta,
+            "sample_size": self.sample_size,
+            "model_version": self.model_version,
+            "steps": [[s.threshold, s.accepted, s.errors, s.p_value] for s in self.steps],
+        }
+
+
+def binomial_p_value(errors: ArrayLike, accepted: ArrayLike, alpha: float) -> Floats:
+    """P(X <= errors) for X ~ Binomial(accepted, alpha): valid for "the error rate exceeds alpha".
+
+    Source: Angelopoulos, Bates, Candès, Jordan & Lei (2021, arXiv:2110.01052); exact for a 0/1 loss.
+    """
+    return np.asarray(stats.binom.cdf(errors, accepted, alpha), dtype=np.float64)
+
+
+def least_accepted(*, errors: int, alpha: float, delta: float) -> int:
+    """The smallest n for which `errors` wrong among n accepted have p <= delta.
+
+    With alpha 1 % and delta 5 %: 299 without an error, 473 with one.
+    """
+    _check_levels(alpha, delta)
+    # P(Binomial(n, alpha) <= k) = P(n - k failures or more before success k + 1): its quantile is the start.
+    n = max(errors + 1, int(stats.nbinom.isf(delta, errors + 1, alpha)) + errors - 1)
+    while binomial_p_value(errors, n, alpha) > delta:
+        n += 1
+    while n > errors + 1 and binomial_p_value(errors, n - 1, alpha) <= delta:
+        n -= 1
+    return n
+
+
+def grid_from_calibration(
+    scores: ArrayLike, *, alpha: float, delta: float, first_errors: int = 0, growth: float = 1.03
+) -> Floats:
+    """Thresholds from strict to loose, at ranks of the calibration sample's own scores; it sees no labels.
+
+    The first is the score at which n accepted can first pass with `first_errors` wrong; each next one accepts
+    `growth` times as many. Given the score of rank n + 1, the n above it are independent draws from the
+    subjects that score higher, so each single test is exact; the sequence is, when stricter thresholds do not
+    err more often. Where that may fail, take `grid_from_pool`.
+
+    Args:
+        scores: (N,) as in `CalibrationSample`; negative ones are never accepted.
+        alpha: Level of the error rate.
+        delta: Level of the guarantee.
+        first_errors: How many errors the first step forgives.
+        growth: Ratio of the numbers accepted at neighbouring steps, >= 1.
+
+    Returns:
+        Falling thresholds; empty when the sample is too small for the first step.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    ranks = _growing(least_accepted(errors=first_errors, alpha=alpha, delta=delta), len(scores), growth)
+    thresholds = _unique_falling(np.sort(scores)[::-1][ranks - 1])
+    return thresholds[thresholds >= 0]
+
+
+def grid_from_pool(
+    pool_scores: ArrayLike,
+    *,
+    sample_size: int,
+    alpha: float,
+    delta: float,
+    first_errors: int = 1,
+    growth: float = 1.03,
+) -> Floats:
+    """Thresholds from strict to loose, at quantiles of scores that are independent of the calibration sample.
+
+    A grid fixed beforehand: the guarantee then holds for any relation between score and error. The first step
+    expects two standard deviations more than the least number, lest the sample has too few there by chance.
+
+    Args:
+        pool_scores: (M,) scores of the same model version on other subjects of the same stratum.
+        sample_size: Subjects in the calibration sample.
+        alpha: Level of the error rate.
+        delta: Level of the guarantee.
+        first_errors: How many errors the first step forgives.
+        growth: Ratio of the numbers accepted at neighbouring steps, >= 1.
+    """
+    pool_scores = np.asarray(pool_scores, dtype=np.float64)
+    least = least_accepted(errors=first_errors, alpha=alpha, delta=delta)
+    counts = _growing(least + int(np.ceil(2 * np.sqrt(least))), sample_size, growth)
+    if len(pool_scores) == 0 or len(counts) == 0:
+        return np.empty(0)
+    ranks = np.ceil(counts * (len(pool_scores) / sample_size)).astype(np.int64)
+    thresholds = _unique_falling(np.sort(pool_scores)[::-1][ranks - 1])
+    return thresholds[thresholds >= 0]
+
+
+def certify_threshold(
+    sample: CalibrationSample,
+    *,
+    alpha: float,
+    delta: float,
+    trained_ids: ArrayLike,
+    grid: ArrayLike | None = None,
+) -> Certificate:
+    """The loosest threshold of the grid that fixed-sequence Learn-then-Test certifies.
+
+    From the strictest threshold on, the binomial p-value of the errors among the accepted is compared with
+    delta; the first larger one ends the walk. By the closed order of the tests no correction is needed, and
+    P(error rate among the accepted > alpha) <= delta over calibration samples. Source: Angelopoulos, Bates,
+    Candès, Jordan & Lei (2021, "Learn then Test", arXiv:2110.01052), sections 2.3 and 3.1.
+
+    Args:
+        sample: Reserved blind for the version that scored it.
+        alpha: Largest error rate among the accepted, in (0, 1).
+        delta: Probability with which it may be exceeded, in (0, 1).
+        trained_ids: Ids of all subjects that this version was trained or selected on.
+        grid: Falling thresholds chosen without the sample's labels; `grid_from_calibration` when omitted.
+
+    Raises:
+        UnreservedCalibrationError: The sample was not reserved for this version.
+        ContaminatedCalibrationError: Some of its subjects were trained on.
+        SelectionInputError: Levels out of range or a grid that does not fall.
+    """
+    _check_levels(alpha, delta)
+    if sample.reserved_for is None or sample.reserved_for != sample.model_version:
+        raise UnreservedCalibrationError(
+            f"The calibration sample was not reserved blind for model version {sample.model_version}.",
+            hint="Draw it before active learning takes anything: on what that leaves the guarantee breaks.",
+        )
+    shared = np.intersect1d(sample.subject_ids, np.asarray(trained_ids, dtype=np.int64))
+    if len(shared):
+        raise ContaminatedCalibrationError(
+            f"{len(shared)} of {len(sample.subject_ids)} calibration subjects were trained on, "
+            f"the first is {shared[0]}.",
+            hint="Reserved subjects must never enter a training set.",
+        )
+    if grid is None:
+        grid = grid_from_calibration(sample.scores, alpha=alpha, delta=delta)
+    thresholds = np.asarray(grid, dtype=np.float64)
+    if (np.diff(thresholds) >= 0).any():
+        raise SelectionInputError("The thresholds of a grid must fall.")
+
+    order = np.argsort(-sample.scores, kind="stable")
+    errors_up_to = np.concatenate([[0], np.cumsum(~sample.correct[order])])
+    accepted = np.searchsorted(-sample.scores[order], -thresholds, side="right")
+    errors = errors_up_to[accepted]
+    p_values = binomial_p_value(errors, accepted, alpha)
+    failed = np.flatnonzero(p_values > delta)
+    passed = int(failed[0]) if len(failed) else len(thresholds)
+    tested = slice(0, passed + 1)
+    return Certificate(
+        threshold=float(thresholds[passed - 1]) if passed else None,
+        alpha=alpha,
+        delta=delta,
+        sample_size=len(sample.scores),
+        model_version=sample.model_version,
+        steps=tuple(
+            Step(float(t), int(n), int(k), float(p))
+            for t, n, k, p in zip(thresholds[tested], accepted[tested], errors[tested], p_values[tested], strict=True)
+        ),
+    )
+
+
+def expected_information(
+    probabilities: ArrayLike, *, confusion_matrix: ArrayLike | None = None, skill: float = 0.7
+) -> Floats:
+    """Bits about the answer that one more vote is expected to give: the order among the routed.
+
+    The mutual information I(answer; vote) = H(sum_k p_k C_k) - sum_k p_k H(C_k) (Lindley 1956, Ann. Math.
+    Stat. 27, 986). Zero where the answer is certain, and where nobody can tell.
+
+    Args:
+        probabilities: (N, K) current beliefs; a row's sum is one.
+        confusion_matrix: (K, K) rows P(vote | answer) of a typical volunteer.
+        skill: When there is no matrix: the diagonal of one whose other entries are equal.
+
+    Returns:
+        (N,) bits, >= 0.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] < 2:
+        raise SelectionInputError("Probabilities must have shape (N, K) with K >= 2.")
+    answers = p.shape[1]
+    if confusion_matrix is None:
+        confusion = np.full((answers, answers), (1 - skill) / (answers - 1))
+        np.fill_diagonal(confusion, skill)
+    else:
+        confusion = np.asarray(confusion_matrix, dtype=np.float64)
+    if confusion.shape != (answers, answers):
+        raise SelectionInputError(f"The confusion matrix must have shape ({answers}, {answers}).")
+    vote = p @ confusion
+    gain = -xlogy(vote, vote).sum(axis=1) + p @ xlogy(confusion, confusion).sum(axis=1)
+    return np.asarray(np.maximum(gain, 0.0) / np.log(2), dtype=np.float64)
+
+
+def information_order(probabilities: ArrayLike, **settings: Any) -> NDArray[np.int64]:
+    """(N,) positions, the most informative vote first; equals keep their order. Settings as above."""
+    return np.argsort(-expected_information(probabilities, **settings), kind="stable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditAlarm:
+    """Whether the audit stream, watched after every answer, contradicts "the error rate is at most alpha".
+
+    Attributes:
+        alpha: The error rate promised.
+        delta: Largest probability of an alarm, ever, while the promise holds.
+        count: Audited accepted subjects with an answer.
+        errors: How many of them the machine had wrong.
+        log_wealth: (count,) log of the wealth after each, nat.
+        fired_at: Number of answers after which the wealth first reached 1 / delta; None if it has not.
+    """
+
+    alpha: float
+    delta: float
+    count: int
+    errors: int
+    log_wealth: Floats
+    fired_at: int | None
+
+    @property
+    def withdrawn(self) -> bool:
+        """Once fired, it stays so: the thresholds are withdrawn until new ones are certified."""
+        return self.fired_at is not None
+
+    @property
+    def p_value(self) -> float:
+        """An anytime-valid p-value: one over the largest wealth so far."""
+        return float(np.exp(-max(0.0, self.log_wealth.max(initial=0.0))))
+
+
+def watch_audit(wrong: ArrayLike, *, alpha: float, delta: float = 0.01, restart_every: int = 50) -> AuditAlarm:
+    """Bets against the error rate being at most alpha, on the audit answers in the order they came.
+
+    A bet on rate q > alpha multiplies its stake by q/alpha at an error and by (1 - q)/(1 - alpha) otherwise,
+    that is by 1 + l (x - alpha) with l = (q - alpha) / (alpha (1 - alpha)) >= 0: a supermartingale under any
+    error rate <= alpha. Wealth is a mixture of such bets over q and over starting times (weights 1/(j(j+1)),
+    so that an error rate that rises late finds fresh stakes); a mixture is again one. By Ville's inequality
+    (1939) it ever reaches 1/delta with probability <= delta. Source: Waudby-Smith & Ramdas (2024, JRSS B 86,
+    1, "Estimating means of bounded random variables by betting").
+
+    Args:
+        wrong: (n,) whether the machine was wrong on each audited accepted subject, oldest first.
+        alpha: The error rate promised.
+        delta: Largest probability of a false alarm over the whole stream.
+        restart_every: A new set of bets starts after so many answers.
+    """
+    _check_levels(alpha, delta)
+    x = np.asarray(wrong, dtype=bool)
+    count = len(x)
+    # Evenly in the odds, so that every rate lies between alpha and one.
+    odds = alpha / (1 - alpha) * np.array([1.5, 2.0, 3.0, 5.0, 10.0])
+    rates = odds / (1 + odds)
+    gains = np.where(x[:, None], np.log(rates / alpha), np.log((1 - rates) / (1 - alpha)))
+    path = np.concatenate([np.zeros((1, len(rates))), np.cumsum(gains, axis=0)])
+    starts = np.arange(0, max(count, 1), restart_every)
+    j = np.arange(1, len(starts) + 1)
+    log_stakes = -np.log(j * (j + 1.0)) - np.log(len(rates))
+    log_wealth = np.empty(count)
+    for i in range(count):
+        begun = starts <= i
+        bets = log_stakes[begun][:, None] + path[i + 1] - path[starts[begun]]
+        not_begun = -np.log(begun.sum() + 1.0)  # the stakes sum to one: what is not yet bet is kept
+        log_wealth[i] = np.logaddexp(logsumexp(bets), not_begun)
+    reached = np.flatnonzero(log_wealth >= -np.log(delta))
+    return AuditAlarm(
+        alpha=alpha,
+        delta=delta,
+        count=count,
+        errors=int(x.sum()),
+        log_wealth=log_wealth,
+        fired_at=int(reached[0]) + 1 if len(reached) else None,
+    )
+
+
+def _growing(first: int, last: int, growth: float) -> NDArray[np.int64]:
+    counts: list[int] = []
+    count = first
+    while count <= last:
+        counts.append(count)
+        count = max(count + 1, int(count * growth))
+    if counts and counts[-1] != last:
+        counts.append(last)
+    return np.array(counts, dtype=np.int64)
+
+
+def _unique_falling(thresholds: Floats) -> Floats:
+    return np.asarray(np.unique(thresholds)[::-1], dtype=np.float64)
+
+
+def _check_levels(alpha: float, delta: float) -> None:
+    if not (0 < alpha < 1 and 0 < delta < 1):
+        raise SelectionInputError(f"alpha {alpha} and delta {delta} must lie between 0 and 1.")

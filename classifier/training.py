@@ -1,0 +1,318 @@
+"""One training, to be read from top to bottom: labelled subjects in, a network and what it is worth out."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifier.augmentation import ImageAugmentation, SpectrumAugmentation
+from classifier.data import Question, Samples, shuffled_batches, split_hold_out, training_weights
+from classifier.errors import EsocsError
+from classifier.evaluation import accuracy, log_loss
+from classifier.inference import Predictor, default_device
+from classifier.networks import Network, build_network
+from classifier.networks.heads import dirichlet_multinomial_loss
+
+
+class TrainingDataError(EsocsError):
+    """There is not enough to learn from."""
+
+    code = "training_data"
+    status = 422
+
+
+class TrainingDivergedError(EsocsError):
+    """The loss stopped being a number."""
+
+    code = "training_diverged"
+    status = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything a training depends on besides its samples: same samples, config and threads, same weights.
+
+    Attributes:
+        architecture: Key of `classifier.networks.ARCHITECTURES`.
+        arguments: Arguments of the network besides its answers.
+        augmentation: Random variations of the planes.
+        epochs: Times each subject is seen, within the limits on steps.
+        least_steps: A small set is seen more often, so that this many steps are made.
+        most_steps: A large set is seen less often; bounds the time.
+        batch_size: Subjects a step.
+        learning_rate: At the peak of the cycle.
+        warm_up_share: Share of the steps in which the rate rises to its peak, before it falls as a cosine.
+        warm_start_factor: Factor on the learning rate when an earlier network is continued.
+        weight_decay: Of AdamW, on matrices and kernels.
+        average_decay: Decay per step of the running average of the weights; that average is the result.
+        class_balance: 0 keeps the frequencies of the answers, 1 weighs all answers alike.
+        hold_out_share: Share of the samples kept out to measure the result.
+        views: Dihedral views averaged when the held-out share is measured.
+        seed: Of the weights, the order, the augmentation and the split.
+        device: "cuda", "cpu"; chosen when None.
+    """
+
+    architecture: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: ImageAugmentation | SpectrumAugmentation
+    epochs: float = 30
+    least_steps: int = 200
+    most_steps: int = 2000
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warm_up_share: float = 0.15
+    warm_start_factor: float = 0.5
+    weight_decay: float = 0.05
+    average_decay: float = 0.98
+    class_balance: float = 0.5
+    hold_out_share: float = 0.1
+    views: int = 1
+    seed: int = 0
+    device: str | None = None
+
+    def steps(self, count: int) -> int:
+        """Optimiser steps for `count` subjects trained on."""
+        return min(max(math.ceil(self.epochs * count / self.batch_size), self.least_steps), self.most_steps)
+
+
+IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation())
+SPECTRUM_TRAINING = TrainingConfig(architecture="spectrum-convnext-1", augmentation=SpectrumAugmentation())
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a training stands: `loss` is the mean since the last report, `step` counts from 1 to `steps`."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldOut:
+    """The subjects kept out of a training, and what the result says about them.
+
+    Attributes:
+        subject_ids: (M,).
+        labels: Question name to (M,) the answer with most votes, -1 where not asked.
+        probabilities: Question name to (M, K), before temperature scaling.
+        accuracy: Question name to the share of right answers, NaN where nobody was asked.
+        log_loss: Question name to the mean -log p of the right answer, nat; NaN likewise.
+    """
+
+    subject_ids: NDArray[np.int64]
+    labels: dict[str, NDArray[np.int64]]
+    probabilities: dict[str, NDArray[np.float32]]
+    accuracy: dict[str, float]
+    log_loss: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedNetwork:
+    """The result of a training.
+
+    Attributes:
+        network: On the CPU, in evaluation mode.
+        questions: Name and answers of its heads.
+        config: What it was trained with.
+        trained_ids: (N,) sorted ids of every subject whose votes it has seen, the held-out ones included:
+            none of them may calibrate it.
+        hold_out: The early measure.
+        history: The reports on the way.
+        steps: Optimiser steps.
+        seconds: Wall time.
+    """
+
+    network: Network
+    questions: tuple[Question, ...]
+    config: TrainingConfig
+    trained_ids: NDArray[np.int64]
+    hold_out: HoldOut
+    history: tuple[TrainingProgress, ...]
+    steps: int
+    seconds: float
+
+    def facts(self) -> dict[str, Any]:
+        """What the weights card remembers, as JSON."""
+        config = asdict(self.config)
+        config["arguments"] = dict(self.config.arguments)
+        return {
+            "config": config,
+            "subjects": len(self.trained_ids),
+            "held_out": len(self.hold_out.subject_ids),
+            "accuracy": {name: _number(value) for name, value in self.hold_out.accuracy.items()},
+            "log_loss": {name: _number(value) for name, value in self.hold_out.log_loss.items()},
+            "steps": self.steps,
+            "seconds": round(self.seconds, 2),
+            "torch": torch.__version__,
+        }
+
+
+def train(
+    samples: Samples,
+    config: TrainingConfig,
+    progress: Callable[[TrainingProgress], None] | None = None,
+    *,
+    warm_start: Network | None = None,
+) -> TrainedNetwork:
+    """Trains a network on votes.
+
+    AdamW (Loshchilov & Hutter 2019), one cycle of the learning rate (Smith & Topin 2019), the
+    Dirichlet-multinomial loss weighted by selection and class, and a running average of the weights.
+
+    Args:
+        samples: Labelled subjects; gold and audit subjects must not be among them.
+        config: How.
+        progress: Called some fifty times on the way; an exception in it ends the training.
+        warm_start: An earlier network; what has the same name and shape is taken over, the rest starts anew.
+
+    Raises:
+        TrainingDataError: Fewer than two answers occur, or the planes do not suit the architecture.
+        TrainingDivergedError: The loss is no longer finite.
+    """
+    started = time.perf_counter()
+    device = torch.device(config.device or default_device())
+    # All chance flows from the seed, and the caller's own random state is left as it was.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        generator = torch.Generator().manual_seed(config.seed)
+        rng = np.random.default_rng(config.seed)
+
+        answers = {question.name: len(question.answers) for question in samples.questions}
+        network = build_network(config.architecture, {**config.arguments, "answers": answers})
+        _check(samples, network)
+        if warm_start is not None:
+            _take_over(network, warm_start)
+        network = network.to(device).train()
+        average = copy.deepcopy(network).eval()
+
+        train_at, hold_out_at = split_hold_out(samples, share=config.hold_out_share, seed=config.seed)
+        weights = training_weights(
+            samples.majority(samples.questions[0].name)[train_at],
+            samples.weights[train_at],
+            class_balance=config.class_balance,
+        )
+        steps = config.steps(len(train_at))
+        peak = config.learning_rate * (config.warm_start_factor if warm_start is not None else 1.0)
+        optimiser = torch.optim.AdamW(_parameter_groups(network, config.weight_decay), lr=peak)
+
+        history: list[TrainingProgress] = []
+        recent_losses: list[float] = []
+        batches = shuffled_batches(count=len(train_at), batch_size=config.batch_size, steps=steps, rng=rng)
+        for step, batch in enumerate(batches, start=1):
+            planes = torch.from_numpy(samples.planes[train_at[batch]].astype(np.float32)).to(device)
+            planes = config.augmentation(planes, generator)
+
+            logits, log_concentration = network.concentrations(planes)
+            loss = torch.zeros(len(batch), device=device)
+            for name in answers:
+                votes = torch.from_numpy(samples.votes[name][train_at[batch]]).to(device)
+                loss = loss + dirichlet_multinomial_loss(logits[name], log_concentration[name], votes)
+            mean_loss = (loss * torch.from_numpy(weights[batch]).to(device)).mean()
+
+            for group in optimiser.param_groups:
+                group["lr"] = peak * _cycle(step / steps, config.warm_up_share)
+            optimiser.zero_grad(set_to_none=True)
+            mean_loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            # The average forgets the random start quickly, then slows down to its decay.
+            _move_average(average, network, decay=min(config.average_decay, step / (step + 10)))
+
+            recent_losses.append(mean_loss.item())
+            if not math.isfinite(recent_losses[-1]):
+                raise TrainingDivergedError(
+                    f"The loss is {recent_losses[-1]} at step {step} of {steps}.",
+                    hint="Lower the learning rate, or look for planes far out of range.",
+                )
+            if step % max(1, steps // 50) == 0 or step == steps:
+                report = TrainingProgress(step, steps, float(np.mean(recent_losses)), time.perf_counter() - started)
+                recent_losses.clear()
+                history.append(report)
+                if progress is not None:
+                    progress(report)
+
+    average = average.cpu().eval()
+    return TrainedNetwork(
+        network=average,
+        questions=samples.questions,
+        config=config,
+        trained_ids=np.sort(samples.subject_ids),
+        hold_out=_measure(average, samples, hold_out_at, config),
+        history=tuple(history),
+        steps=steps,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check(samples: Samples, network: Network) -> None:
+    shape = samples.planes.shape[1:]
+    if shape != network.plane_shape:
+        raise TrainingDataError(f"{network.architecture} takes planes {network.plane_shape}, not {shape}.")
+    for question in samples.questions:
+        labels = samples.majority(question.name)
+        if len(np.unique(labels[labels >= 0])) < 2:
+            raise TrainingDataError(
+                f"The subjects give fewer than two different answers to {question.name!r}.",
+                hint="Label more subjects first.",
+            )
+
+
+def _take_over(network: Network, earlier: Network) -> None:
+    state = network.state_dict()
+    same = {n: v for n, v in earlier.state_dict().items() if n in state and state[n].shape == v.shape}
+    network.load_state_dict({**state, **same})
+
+
+def _parameter_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    # Biases, norms and scales are not decayed: shrinking them towards zero means nothing.
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _cycle(done: float, warm_up_share: float) -> float:
+    if done < warm_up_share:
+        return done / warm_up_share
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up_share) / (1 - warm_up_share)))
+
+
+@torch.no_grad()
+def _move_average(average: Network, network: Network, *, decay: float) -> None:
+    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+
+
+def _measure(network: Network, samples: Samples, positions: NDArray[np.int64], config: TrainingConfig) -> HoldOut:
+    predictor = Predictor(
+        [network], questions=samples.questions, views=config.views, device=config.device, read_ahead=0
+    )
+    predictions = predictor.predict(np.asarray(samples.planes[positions]))
+    network.cpu()
+    labels = {q.name: samples.majority(q.name)[positions] for q in samples.questions}
+    measured: dict[str, dict[str, float]] = {"accuracy": {}, "log_loss": {}}
+    for name, truth in labels.items():
+        asked = truth >= 0
+        probabilities = predictions.probabilities[name][asked]
+        measured["accuracy"][name] = accuracy(probabilities, truth[asked]) if asked.any() else math.nan
+        measured["log_loss"][name] = log_loss(probabilities, truth[asked]) if asked.any() else math.nan
+    return HoldOut(
+        subject_ids=samples.subject_ids[positions],
+        labels=labels,
+        probabilities=predictions.probabilities,
+        accuracy=measured["accuracy"],
+        log_loss=measured["log_loss"],
+    )
+
+
+def _number(value: float) -> float | None:
+    return round(value, 5) if math.isfinite(value) else None
