@@ -14,6 +14,7 @@ FLUX_CLIP = 50.0
 
 _CLIP_SIGMAS = 3.0
 _SKY_SAMPLE_PX = 4096
+_LEAST_SKY_SAMPLE_PX = 256
 _LOWER_SIGMA_QUANTILE = 0.158655  # a Gaussian's share below mean - 1 sigma
 _STRIP_VALUES = 1 << 22
 
@@ -42,11 +43,14 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
         (background, noise) in the pixels' unit; noise > 0 and finite. (0, 1) where no value is finite.
     """
     flat = pixels.ravel()
-    flat = flat[np.isfinite(flat)]
-    if flat.size == 0:
-        return 0.0, 1.0
     # An odd step walks through columns and rows alike.
-    sample = np.sort(flat[:: max(1, flat.size // _SKY_SAMPLE_PX) | 1]).astype(np.float64)
+    sample = flat[:: max(1, flat.size // _SKY_SAMPLE_PX) | 1]
+    sample = sample[np.isfinite(sample)]
+    if sample.size < _LEAST_SKY_SAMPLE_PX:
+        sample = flat[np.isfinite(flat)]
+    if sample.size == 0:
+        return 0.0, 1.0
+    sample = np.sort(sample).astype(np.float64)
     low, high = 0, sample.size
     background, noise = float(sample[sample.size // 2]), 0.0
     for _ in range(12):
@@ -80,9 +84,7 @@ def normalise_plane(pixels: NDArray[np.float32], *, background: float, noise: fl
     return plane.astype(np.float16)
 
 
-def cut_around(
-    source: PixelSource, *, x_px: float, y_px: float, size_px: int
-) -> tuple[NDArray[np.float32], bool]:
+def cut_around(source: PixelSource, *, x_px: float, y_px: float, size_px: int) -> tuple[NDArray[np.float32], bool]:
     """A square of native pixels whose centre lies nearest to a position.
 
     Args:
@@ -105,8 +107,8 @@ def cut_around(
         return source.region(rows, columns), False
     square = np.full((size_px, size_px), np.nan, dtype=np.float32)
     if inside:
-        square[rows.start - bottom : rows.stop - bottom, columns.start - left : columns.stop - left] = (
-            source.region(rows, columns)
+        square[rows.start - bottom : rows.stop - bottom, columns.start - left : columns.stop - left] = source.region(
+            rows, columns
         )
     return square, True
 
@@ -157,23 +159,23 @@ def block_mean(pixels: NDArray[np.float32], *, scale: int) -> NDArray[np.float32
         return (total / count).astype(np.float32)
 
 
-def saturated_share(pixels: NDArray[np.float32], *, saturation_level: float | None, noise: float) -> float:
+def saturated_share(
+    pixels: NDArray[np.float32], *, saturation_level: float | None, background: float, noise: float
+) -> float:
     """Share of pixels at saturation.
 
     Args:
         pixels: float32, any shape.
         saturation_level: What the header or the integer type says; None looks for a flat top: at least five
-            pixels at exactly the maximum, 50 sigma above the median.
+            pixels at exactly the maximum, 50 sigma above the sky.
+        background: Sky level.
         noise: Standard deviation of the sky.
     """
-    finite = pixels[np.isfinite(pixels)]
-    if finite.size == 0:
-        return 0.0
     if saturation_level is not None:
-        return float(np.count_nonzero(finite >= saturation_level)) / pixels.size
-    top = finite.max()
-    count = int(np.count_nonzero(finite == top))
-    if count < 5 or top - np.median(finite) < 50 * noise:
+        return float(np.count_nonzero(pixels >= saturation_level)) / pixels.size
+    top = np.fmax.reduce(pixels, axis=None)
+    count = int(np.count_nonzero(pixels == top))
+    if count < 5 or not top - background >= 50 * noise:
         return 0.0
     return count / pixels.size
 

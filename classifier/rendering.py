@@ -9,14 +9,16 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.sparse import csr_matrix
 
-from classifier.fits.content import Spectrum
+from classifier.fits.content import DisplaySpectrum
 from classifier.spectrum_picture import render_spectrum
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "decode_display_plane",
     "encode_display_plane",
     "encode_jpeg",
+    "enlarge",
     "render_planes",
     "render_spectrum",
     "sky_limits",
@@ -103,20 +106,59 @@ def stretch_planes(
     return level.astype(np.uint8)
 
 
+def enlarge(picture: NDArray[np.uint8], *, size_px: int) -> NDArray[np.uint8]:
+    """A picture resampled bicubically (Keys 1981, IEEE Trans. ASSP 29, 1153, a = -1/2), edges repeated.
+
+    The weights are sparse matrices, kept from call to call: less than half the time of Pillow's resize.
+
+    Args:
+        picture: uint8 (H, W).
+        size_px: Longer side of the result, at least that of the picture.
+
+    Returns:
+        uint8 (h, w) of the same proportions.
+    """
+    height, width = picture.shape
+    scale = size_px / max(height, width)
+    if scale == 1.0:
+        return picture
+    rows = _cubic_weights(height, max(1, round(height * scale)))
+    columns = _cubic_weights(width, max(1, round(width * scale)))
+    # A product of the sparse matrix runs along contiguous rows, hence the two transpositions.
+    wide = columns @ np.ascontiguousarray(picture.T, dtype=np.float32)
+    level = rows @ np.ascontiguousarray(wide.T)
+    level += 0.5
+    np.clip(level, 0.0, 255.0, out=level)
+    enlarged: NDArray[np.uint8] = level.astype(np.uint8)
+    return enlarged
+
+
+@lru_cache(maxsize=32)
+def _cubic_weights(count: int, wanted: int) -> csr_matrix:
+    """Sparse (wanted, count) float32: each sample of the result from its four neighbours."""
+    centre = (np.arange(wanted) + 0.5) * count / wanted - 0.5
+    first = np.floor(centre).astype(int) - 1
+    neighbours = first[:, None] + np.arange(4)
+    distance = np.abs(centre[:, None] - neighbours)
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1.0
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4.0 * distance + 2.0
+    weights = np.where(distance < 1.0, near, far).astype(np.float32)
+    return csr_matrix(
+        (weights.ravel(), (np.repeat(np.arange(wanted), 4), np.clip(neighbours, 0, count - 1).ravel())),
+        shape=(wanted, count),
+    )
+
+
 def encode_jpeg(picture: NDArray[np.uint8], *, size_px: int = DISPLAY_SIZE_PX) -> bytes:
     """One stretched plane as a grey JPEG.
 
     Args:
         picture: uint8 (H, W), row 0 on top.
-        size_px: Longer side of the result; bicubic between pixels.
+        size_px: Longer side of the result.
     """
-    height, width = picture.shape
-    scale = size_px / max(height, width)
-    if scale != 1.0:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    enlarged = enlarge(picture, size_px=size_px)
     encoded: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(picture)[:, :, None], quality=JPEG_QUALITY, colorspace="GRAY"
+        np.ascontiguousarray(enlarged)[:, :, None], quality=JPEG_QUALITY, colorspace="GRAY"
     )
     return encoded
 
@@ -158,7 +200,7 @@ def decode_display_plane(encoded: bytes) -> NDArray[np.float16]:
     return bits.astype("<u2").view(np.float16)[::-1]
 
 
-def spectrum_json(spectrum: Spectrum) -> bytes:
+def spectrum_json(spectrum: DisplaySpectrum) -> bytes:
     """A spectrum for the browser: lists ``wavelength_nm``, ``flux``, ``error`` (or null); missing is null.
 
     Wavelengths have seven significant digits, fluxes and errors five.

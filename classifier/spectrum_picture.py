@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from classifier.fits.content import Spectrum
+from classifier.fits.content import DisplaySpectrum
 
 # One dark card reads well on a light page and on a dark one; text and line contrast at least 4.5 : 1 (WCAG).
 _CARD = (16, 22, 32)
@@ -22,7 +22,7 @@ _OVERSAMPLING = 2
 _MARGINS = (64, 30, 16, 46)  # left, top, right, bottom, at 848 px width
 
 
-def render_spectrum(spectrum: Spectrum, *, width_px: int = 848, height_px: int = 424) -> bytes:
+def render_spectrum(spectrum: DisplaySpectrum, *, width_px: int = 848, height_px: int = 424) -> bytes:
     """A PNG of a spectrum.
 
     The flux axis spans the robust range (0.5th to 99.5th percentile, widened), so that one spike does not
@@ -60,7 +60,7 @@ def tick_positions(low: float, high: float, *, about: int) -> list[float]:
 
 
 class _Picture:
-    def __init__(self, spectrum: Spectrum, *, width_px: int, height_px: int) -> None:
+    def __init__(self, spectrum: DisplaySpectrum, *, width_px: int, height_px: int) -> None:
         self._spectrum = spectrum
         self._size = (width_px, height_px)
         self._scale = _OVERSAMPLING * width_px / 848

@@ -5,6 +5,7 @@ Standard input brings request frames, standard output takes answer frames; it en
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes our input
     warnings.simplefilter("ignore")
     _limit_process(limits)
+    gc.freeze()  # what the imports made lives as long as we do
     answers.write(READY)
     answers.flush()
     while len(lengths := requests.read(LENGTHS.size)) == LENGTHS.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -26,10 +27,10 @@ _KEPT = frozenset(
     """.split()  # noqa: SIM905 - a hundred quoted words would hide the list
 )
 _KEPT_ESO = re.compile(
-    r"ESO (?:DP |OBS (?:PROG|NAME|ID|TARG|START|TPLNO)|TPL (?:ID|NAME)|DPR |PRO (?:CATG|TECH|TYPE|REC1 ID)"
-    r"|INS (?:MODE|FILT\d* (?:NAME|ID)|GRAT\d* (?:NAME|WLEN)|GRIS\d* NAME|SLIT\d* (?:NAME|WID))"
-    r"|TEL (?:AMBI (?:FWHM|PRES|RHUM|TEMP|WINDSP)|AIRM|IA FWHM|ALT|AZ|MOON)|DET (?:READ MODE|WIN1 DIT1|N?DIT)"
-    r"|DRS (?:BERV|CCF (?:RVC|FWHM)|SPE EXT SN5\d)|QC )"
+    rb"HIERARCH (ESO (?:DP |OBS (?:PROG|NAME|ID|TARG|START|TPLNO)|TPL (?:ID|NAME)|DPR |QC "
+    rb"|PRO (?:CATG|TECH|TYPE|REC1 ID)|INS (?:MODE|(?:FILT|GRAT|GRIS|SLIT)[0-9]* (?:NAME|ID|WLEN|WID))"
+    rb"|TEL (?:AMBI (?:FWHM|PRES|RHUM|TEMP|WINDSP)|AIRM|IA FWHM|ALT|AZ|MOON)|DET (?:READ MODE|WIN1 DIT1|N?DIT)"
+    rb"|DRS (?:BERV|CCF (?:RVC|FWHM)|SPE EXT SN5[0-9]))[^=]{0,48}?) *="
 )
 
 
@@ -155,12 +156,10 @@ def _mjd(date_obs: str | None) -> float | None:
 def _chosen_cards(headers: Sequence[Header]) -> dict[str, CardValue]:
     chosen: dict[str, CardValue] = {}
     for header in headers:
-        for name in header:
-            if name not in _KEPT and not _KEPT_ESO.match(name):
-                continue
+        standard = ((name, header.get(name)) for name in header.standard_names() if name in _KEPT)
+        for name, value in itertools.chain(standard, header.eso_values(_KEPT_ESO)):
             if len(chosen) >= MAX_CARDS:
                 return chosen
-            value = header.get(name)
             # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
             if value is None or name in chosen or (isinstance(value, int) and abs(value) >= 1 << 53):
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, value_at
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, find_eso_card, value_at
 from classifier.fits.errors import (
     DecompressionBombError,
     EmptyFileError,
@@ -277,12 +277,10 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _find_card(block: bytes, name: bytes) -> int:
     """Offset of the first card with this keyword; -1 if there is none."""
-    standard = len(name) <= 8 and b" " not in name
-    wanted = name.ljust(8) if standard else b"HIERARCH " + name
+    if len(name) > 8 or b" " in name:
+        return find_eso_card(block, name)
+    wanted = name.ljust(8) + b"="
     position = block.find(wanted)
-    while position >= 0:
-        follows = block[position + len(wanted) : position + CARD_BYTES].lstrip()[:1]
-        if position % CARD_BYTES == 0 and follows == b"=":
-            return position
+    while position >= 0 and position % CARD_BYTES:
         position = block.find(wanted, position + 1)
-    return -1
+    return position

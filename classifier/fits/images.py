@@ -45,9 +45,7 @@ class PlainImage:
     """An uncompressed image, read in place from the file's bytes."""
 
     def __init__(self, buffer: Buffer, hdu: Hdu) -> None:
-        data: NDArray[Any] = np.ndarray(
-            hdu.shape, dtype=_DTYPES[hdu.bitpix], buffer=buffer, offset=hdu.data_offset
-        )
+        data: NDArray[Any] = np.ndarray(hdu.shape, dtype=_DTYPES[hdu.bitpix], buffer=buffer, offset=hdu.data_offset)
         self._data = data[(0,) * max(0, data.ndim - 3)]
         self._scaling = _Scaling(hdu)
 
@@ -82,9 +80,7 @@ class TiledImage:
             leading = (0,) * (len(self._axes) - 3)
             planes = _spread(self._axes[-3])
             return _mean_plane(
-                self._native(
-                    np.squeeze(self._hdu[(*leading, slice(plane, plane + 1), rows, columns)], axis=0)
-                )
+                self._native(np.squeeze(self._hdu[(*leading, slice(plane, plane + 1), rows, columns)], axis=0))
                 for plane in planes
             )
         except (OSError, ValueError, IndexError, TypeError) as error:
@@ -174,9 +170,7 @@ def take_cutouts(
     return filled
 
 
-def _cuts_at(
-    frames: Sequence[tuple[Hdu, PixelSource, CelestialWcs | None]], spec: CutSpec
-) -> Iterator[Cutout]:
+def _cuts_at(frames: Sequence[tuple[Hdu, PixelSource, CelestialWcs | None]], spec: CutSpec) -> Iterator[Cutout]:
     for index, (ra_deg, dec_deg) in enumerate(spec.positions or ()):
         for hdu, source, wcs in frames:
             pixel = _inside(source, wcs, ra_deg, dec_deg)
@@ -186,9 +180,7 @@ def _cuts_at(
                 break
 
 
-def _default_cut(
-    hdu: Hdu, source: PixelSource, wcs: CelestialWcs | None, facts: HeaderFacts, size_px: int
-) -> Cutout:
+def _default_cut(hdu: Hdu, source: PixelSource, wcs: CelestialWcs | None, facts: HeaderFacts, size_px: int) -> Cutout:
     height, width = source.shape
     if max(height, width) <= TARGET_FRAME_RATIO * size_px and min(height, width) > size_px:
         target = None
@@ -203,9 +195,7 @@ def _default_cut(
     return _cutout(hdu, wcs, square, position_index=None, centre=centre, scale=scale, edge=padded)
 
 
-def _inside(
-    source: PixelSource, wcs: CelestialWcs | None, ra_deg: float, dec_deg: float
-) -> tuple[float, float] | None:
+def _inside(source: PixelSource, wcs: CelestialWcs | None, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
     pixel = None if wcs is None else wcs.to_pixel(ra_deg, dec_deg)
     if pixel is None:
         return None
@@ -244,7 +234,7 @@ def _cutout(
         background=background,
         noise=noise,
         unit=hdu.header.text("BUNIT") or "",
-        saturated_share=saturated_share(square, saturation_level=level, noise=noise),
+        saturated_share=saturated_share(square, saturation_level=level, background=background, noise=noise),
         missing_share=1.0 - float(np.count_nonzero(np.isfinite(square))) / square.size,
         edge=edge,
     )
@@ -263,9 +253,7 @@ def _sources(*, stored: Stored, path: Path, hdus: Sequence[Hdu]) -> Iterator[lis
         except (OSError, ValueError) as error:
             raise UnreadableError(f"The file cannot be opened: {error!s:.200}") from error
         with file:
-            yield [
-                TiledImage(file, hdu) if hdu.compressed else PlainImage(stored.buffer, hdu) for hdu in hdus
-            ]
+            yield [TiledImage(file, hdu) if hdu.compressed else PlainImage(stored.buffer, hdu) for hdu in hdus]
 
 
 @contextmanager

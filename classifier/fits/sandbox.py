@@ -33,7 +33,8 @@ from classifier.fits.wire import LENGTHS, MAX_BODY_BYTES, MAX_HEAD_BYTES, decode
 _DEPTH = 3
 _SMALL_REQUEST_BYTES = 4096
 _START_TIMEOUT_S = 60.0
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux; absent from fcntl elsewhere
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
 
@@ -127,9 +128,7 @@ class FitsReader:
             for child in self._children:
                 child.forget()
 
-    def _read_in_order(
-        self, paths: Iterator[Path], spec: Spec
-    ) -> Iterator[tuple[Path, FitsContent | FitsError]]:
+    def _read_in_order(self, paths: Iterator[Path], spec: Spec) -> Iterator[tuple[Path, FitsContent | FitsError]]:
         children = self._ready_children()
         order: deque[tuple[Path, _Child]] = deque()
         waiting: tuple[Path, bytes] | None = None
@@ -163,7 +162,8 @@ class FitsReader:
 
 
 def _request(path: Path, spec: Spec) -> bytes:
-    return encode_request(str(Path(path).absolute()), spec(path) if callable(spec) else spec)
+    absolute = path if path.is_absolute() else path.absolute()
+    return encode_request(str(absolute), spec(path) if callable(spec) else spec)
 
 
 class _Child:
@@ -264,7 +264,7 @@ class _Child:
     def _widen(descriptor: int) -> None:
         """A pipe that holds several answers lets the child work on; a default one does too, more slowly."""
         try:
-            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _READ_BYTES)
+            fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
             return
 

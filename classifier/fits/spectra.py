@@ -206,9 +206,7 @@ def read_line_spectrum(stored: Stored, hdu: Hdu, headers: Sequence[Header]) -> S
     unit = header.text("CUNIT1") or (kind if kind.lower() in _NM_PER_UNIT else "")
     declared = kind[:4] in {"WAVE", "AWAV"}
     in_air = kind.startswith("AWAV") or (not declared and _pipeline_in_air(headers))
-    flat = Hdu(
-        hdu.index, hdu.extension, hdu.bitpix, (1, length), hdu.data_offset, hdu.data_bytes, False, header
-    )
+    flat = Hdu(hdu.index, hdu.extension, hdu.bitpix, (1, length), hdu.data_offset, hdu.data_bytes, False, header)
     flux = PlainImage(stored.buffer, flat).region(slice(0, 1), slice(0, length))[0].astype(np.float64)
     return _spectrum(
         _Elements(axis * _nm_per_unit(unit, axis), flux, None, header.text("BUNIT") or "", in_air, declared)

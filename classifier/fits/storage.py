@@ -95,9 +95,7 @@ def _load(file: BinaryIO, *, limits: Limits) -> Buffer:
     if size_bytes == 0:
         raise EmptyFileError("The file is empty.", hint="Fetch it again.")
     if size_bytes > limits.file_bytes:
-        raise ImplausibleSizeError(
-            f"The file has {size_bytes:,} bytes, more than the {limits.file_bytes:,} allowed."
-        )
+        raise ImplausibleSizeError(f"The file has {size_bytes:,} bytes, more than the {limits.file_bytes:,} allowed.")
     if size_bytes < _MAP_FROM_BYTES:
         return file.read()
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -167,7 +165,5 @@ def _inflate_member(view: memoryview, position: int, expanded: bytearray, *, lim
             position += len(chunk)
         expanded += inflater.decompress(chunk, _CHUNK_BYTES)
         if limits.is_bomb(compressed_bytes=len(view), expanded_bytes=len(expanded)):
-            raise DecompressionBombError(
-                f"{len(view):,} compressed bytes expand to more than {len(expanded):,}."
-            )
+            raise DecompressionBombError(f"{len(view):,} compressed bytes expand to more than {len(expanded):,}.")
     return position - len(inflater.unused_data)

@@ -66,9 +66,7 @@ def list_columns(hdu: Hdu) -> tuple[Column, ...]:
         if form is None:
             raise UnreadableError(f"TFORM{number} is missing or senseless.")
         repeat, letter = int(form[1] or 1), form[2]
-        name, utype, ucd, unit = (
-            header.text(f"{stem}{number}") or "" for stem in ("TTYPE", "TUTYP", "TUCD", "TUNIT")
-        )
+        name, utype, ucd, unit = (header.text(f"{stem}{number}") or "" for stem in ("TTYPE", "TUTYP", "TUCD", "TUNIT"))
         columns.append(Column(number, name, utype, ucd, unit, offset, repeat, letter, form[3] or ""))
         offset += (repeat + 7) // 8 if letter == "X" else repeat * _BYTES[letter]
     if offset > hdu.shape[1]:
@@ -100,9 +98,7 @@ def read_column(buffer: Buffer, hdu: Hdu, column: Column) -> NDArray[np.float64]
     elif column.repeat > 1 or rows == 1:
         raw = np.ndarray(column.repeat, dtype=_NUMBERS[column.letter], buffer=buffer, offset=start)
     else:
-        raw = np.ndarray(
-            rows, dtype=_NUMBERS[column.letter], buffer=buffer, offset=start, strides=(row_bytes,)
-        )
+        raw = np.ndarray(rows, dtype=_NUMBERS[column.letter], buffer=buffer, offset=start, strides=(row_bytes,))
     if raw.size > _MAX_ELEMENTS:
         raise ImplausibleSizeError(f"A column of {raw.size:,} elements is no spectrum.")
     return _scaled(raw, hdu, column)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from classifier.fits.errors import FITS_ERRORS, FitsError, UnreadableError
 LENGTHS = struct.Struct("<II")
 MAX_HEAD_BYTES = 64 * 1024 * 1024
 MAX_BODY_BYTES = 1024 * 1024 * 1024
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 _DTYPES = frozenset({"<f2", "<f4", "<f8"})
 
 
@@ -100,16 +100,14 @@ class _Body:
 
 
 def _frame(head: Mapping[str, Any], parts: Sequence[bytes]) -> bytes:
-    encoded = json.dumps(head, separators=(",", ":"), allow_nan=False).encode()
+    encoded = _ENCODER.encode(head).encode()
     return b"".join((LENGTHS.pack(len(encoded), sum(map(len, parts))), encoded, *parts))
 
 
 def _plain(thing: HeaderFacts | Cutout | Spectrum, body: _Body) -> dict[str, Any]:
     """The fields as JSON values, arrays as their descriptions."""
-    values = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-    return {
-        name: body.append(value) if isinstance(value, np.ndarray) else value for name, value in values.items()
-    }
+    values = {name: getattr(thing, name) for name in thing.__slots__}
+    return {name: body.append(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def _rebuilt(plain: Mapping[str, Any], body: bytes) -> dict[str, Any]:
