@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ LENGTHS = struct.Struct("<II")
 MAX_HEAD_BYTES = 64 * 1024 * 1024
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in (HeaderFacts, Cutout, Spectrum)}
 _DTYPES = frozenset({"<f2", "<f4", "<f8"})
 
 
@@ -106,7 +108,7 @@ def _frame(head: Mapping[str, Any], parts: Sequence[bytes]) -> bytes:
 
 def _plain(thing: HeaderFacts | Cutout | Spectrum, body: _Body) -> dict[str, Any]:
     """The fields as JSON values, arrays as their descriptions."""
-    values = {name: getattr(thing, name) for name in thing.__slots__}
+    values = {name: getattr(thing, name) for name in _FIELDS[type(thing)]}
     return {name: body.append(value) if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
