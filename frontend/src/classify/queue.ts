@@ -1,0 +1,73 @@
+// The subjects that wait in this tab: at least three queued, the first two decoded ahead (DESIGN §6).
+
+import { prepare, type Prepared } from "./prepare";
+import type { Subject } from "./types";
+
+export interface QueuedSubject {
+  subject: Subject;
+  prepared: Promise<Prepared>;
+  /** Set as soon as it can be painted without waiting. */
+  ready: Prepared | null;
+}
+
+interface Waiting {
+  subject: Subject;
+  entry: QueuedSubject | null;
+}
+
+function start(subject: Subject): QueuedSubject {
+  const entry: QueuedSubject = { subject, prepared: prepare(subject), ready: null };
+  void entry.prepared.then((prepared) => (entry.ready = prepared));
+  return entry;
+}
+
+export class SubjectQueue {
+  private waiting: Waiting[] = [];
+  private readonly known: Set<string>;
+
+  /** `skipped`: subjects that this volunteer has put aside and does not want to see again now. */
+  constructor(
+    private readonly decodeAhead: number,
+    skipped: string[],
+  ) {
+    this.known = new Set(skipped);
+  }
+
+  get length(): number {
+    return this.waiting.length;
+  }
+
+  get ids(): string[] {
+    return this.waiting.map((item) => item.subject.id);
+  }
+
+  /** Adds the subjects that this tab has not had before; returns how many were new. */
+  add(subjects: Subject[]): number {
+    const fresh = subjects.filter((subject) => !this.known.has(subject.id));
+    for (const subject of fresh) {
+      this.known.add(subject.id);
+      this.waiting.push({ subject, entry: null });
+    }
+    this.warm();
+    return fresh.length;
+  }
+
+  /** The next subject, decoded or being decoded. */
+  take(): QueuedSubject | null {
+    const first = this.waiting.shift();
+    if (!first) return null;
+    const entry = first.entry ?? start(first.subject);
+    this.warm();
+    return entry;
+  }
+
+  /** Decode what comes next while the volunteer looks at the present one. */
+  private warm(): void {
+    for (const item of this.waiting.slice(0, this.decodeAhead)) item.entry ??= start(item.subject);
+  }
+}
+
+/** Prepare a subject once more, after its picture failed. */
+export function prepareAgain(subject: Subject): QueuedSubject {
+  return start(subject);
+}

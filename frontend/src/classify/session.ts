@@ -1,0 +1,322 @@
+// One sitting of one volunteer: what is shown, what was answered, what comes next.
+
+import { fetchQueue, RefusedError, type Refill } from "./api";
+import { ImageViewer } from "./image-viewer";
+import { newKey, type Outbox } from "./outbox";
+import type { Prepared } from "./prepare";
+import { prepareAgain, SubjectQueue, type QueuedSubject } from "./queue";
+import { Sender } from "./sender";
+import { CLOSING_CODES, sentenceFor, waitingSentence } from "./sentences";
+import { SpectrumViewer } from "./spectrum-viewer";
+import { TaskPanel } from "./task-panel";
+import type { Annotation, ClassificationBody, Dimensions, PageData } from "./types";
+import type { View } from "./view";
+
+/** Below this many waiting subjects the queue is asked for more even if no answer is on its way. */
+const LOW_WATER = 3;
+const RETRY_QUEUE_MS = 5_000;
+const SKIPPED_KEPT = 50;
+/** As many as the server reads. */
+const MOST_HELD = 200;
+
+const storage = {
+  read(key: string): string {
+    try {
+      return sessionStorage.getItem(`esocs.${key}`) ?? "";
+    } catch {
+      return "";
+    }
+  },
+  write(key: string, value: string): void {
+    try {
+      sessionStorage.setItem(`esocs.${key}`, value);
+    } catch {
+      // Only the count and the skips are lost at a reload.
+    }
+  },
+};
+
+export class Session {
+  readonly picture: ImageViewer;
+  readonly panel: TaskPanel;
+  readonly sender: Sender;
+  private plot: SpectrumViewer | null = null;
+  private readonly queue: SubjectQueue;
+  private current: QueuedSubject | null = null;
+  private startedAt = new Date();
+  private count = Number(storage.read("count")) || 0;
+  private skipped = storage.read("skipped").split(",").filter(Boolean);
+  /** Subjects answered here whose answer the server has not acknowledged. */
+  private unsent: string[] = [];
+  private fetching = false;
+  private exhausted = false;
+  private closed = false;
+  private sequence = Date.now();
+  private readonly id = storage.read("session") || newKey().replaceAll("-", "").repeat(2);
+
+  constructor(
+    private readonly page: PageData,
+    private readonly view: View,
+    private readonly outbox: Outbox,
+  ) {
+    storage.write("session", this.id);
+    this.queue = new SubjectQueue(page.queue.decode_ahead, this.skipped);
+    this.picture = new ImageViewer(view.canvas, (zoom) => {
+      view.zoom.textContent = `${zoom.toFixed(1)}×`;
+    });
+    const { question, taskHelp: help, answers, back } = view;
+    this.panel = new TaskPanel(
+      page.workflow,
+      { question, help, answers, back },
+      {
+        onComplete: (annotations, label) => {
+          this.answer(annotations, label);
+        },
+      },
+    );
+    this.sender = new Sender(outbox, page.urls.csrf, {
+      onWaiting: (count, reachable) => {
+        this.onWaiting(count, reachable);
+      },
+      onRefused: (_letter, error) => {
+        this.onRefused(error);
+      },
+      onRefill: (subjects) => {
+        this.exhausted = subjects.length === 0;
+        if (this.queue.add(subjects) > 0) this.wake();
+      },
+      wantedRefill: () => this.wantedRefill(),
+    });
+    this.writeCount();
+  }
+
+  async start(): Promise<void> {
+    this.unsent = (await this.outbox.pending()).flatMap(
+      (letter) => letter.body.classifications.links.subjects,
+    );
+    await Promise.all([this.fetchMore(), this.sender.drain()]);
+  }
+
+  get spectrum(): SpectrumViewer | null {
+    return this.plot;
+  }
+
+  /** Put the present subject aside without an answer. */
+  skip(): void {
+    if (!this.current || this.closed) return;
+    this.skipped = [...this.skipped, this.current.subject.id].slice(-SKIPPED_KEPT);
+    storage.write("skipped", this.skipped.join(","));
+    this.view.announcement.textContent = "Skipped.";
+    this.next();
+    void this.fetchIfLow();
+  }
+
+  /** Try once more to load a picture that failed. */
+  retry(): void {
+    if (!this.current) return;
+    const entry = prepareAgain(this.current.subject);
+    this.current = entry;
+    this.view.setStage("loading");
+    void this.showWhenReady(entry);
+  }
+
+  private answer(annotations: Annotation[], label: string): void {
+    const entry = this.current;
+    if (!entry) return;
+    const answeredAt = performance.now();
+    const body = this.bodyFor(entry, annotations);
+    this.unsent.push(entry.subject.id);
+    this.count += 1;
+    this.next(answeredAt);
+    // Everything below may take its time: the volunteer already looks at the next picture.
+    storage.write("count", String(this.count));
+    this.writeCount();
+    this.view.writeNotice("");
+    this.view.announcement.textContent = `Answered ${label}.`;
+    void this.keep(body);
+  }
+
+  private async keep(body: ClassificationBody): Promise<void> {
+    this.sequence += 1;
+    await this.outbox.put({
+      id: newKey(),
+      sequence: this.sequence,
+      url: this.page.urls.classifications,
+      body,
+    });
+    if (!this.outbox.durable)
+      this.view.writeNotice(
+        "Your browser cannot store answers, so please keep this tab open until all are saved.",
+      );
+    await this.sender.drain();
+    await this.fetchIfLow();
+  }
+
+  /** Paint the next subject. `answeredAt` starts the measure from answer to painted picture. */
+  private next(answeredAt?: number): void {
+    this.current = this.queue.take();
+    this.panel.restart();
+    const entry = this.current;
+    if (!entry) {
+      this.picture.show(null);
+      this.panel.setEnabled(false);
+      delete this.view.root.dataset.subject;
+      this.view.writeFacts({});
+      void this.lookAgain();
+      return;
+    }
+    if (entry.ready) this.show(entry, entry.ready);
+    else {
+      this.view.setStage("loading");
+      this.panel.setEnabled(false);
+      void this.showWhenReady(entry);
+    }
+    if (answeredAt !== undefined)
+      void entry.prepared.then(() => {
+        measurePaint(answeredAt);
+      });
+  }
+
+  private async showWhenReady(entry: QueuedSubject): Promise<void> {
+    const prepared = await entry.prepared;
+    if (this.current === entry) this.show(entry, prepared);
+  }
+
+  private show(entry: QueuedSubject, prepared: Prepared): void {
+    this.startedAt = new Date();
+    this.view.writeFacts(entry.subject.metadata);
+    this.view.root.dataset.subject = entry.subject.id;
+    if (prepared.kind === "picture") {
+      this.view.setStage("picture");
+      this.picture.show(prepared.bitmap);
+    } else if (prepared.kind === "spectrum") {
+      this.view.setStage("spectrum");
+      this.plot ??= new SpectrumViewer(this.view.plot, this.view.readout);
+      this.plot.setSmoothing(Number(this.view.smoothing.value));
+      this.plot.show(prepared.data);
+    } else {
+      this.view.setStage("damaged");
+    }
+    this.panel.setEnabled(prepared.kind !== "damaged");
+  }
+
+  /** Ask the server whether there is anything for an empty page; subjects become free as others let go of them. */
+  async lookAgain(): Promise<void> {
+    if (this.closed || this.current) return;
+    this.view.setStage("loading");
+    await this.fetchMore();
+  }
+
+  /** New subjects came: go on if the page was waiting for them. */
+  private wake(): void {
+    if (!this.current && this.queue.length > 0) this.next();
+  }
+
+  private wantedRefill(): Refill {
+    const count = this.exhausted || this.closed ? 0 : Math.max(0, this.page.queue.depth - this.queue.length);
+    return { count, held: this.held() };
+  }
+
+  /** Subjects that must not be handed out again: here on the page, put aside, or answered and not yet sent. */
+  private held(): string[] {
+    const here = this.current ? [this.current.subject.id] : [];
+    return [...new Set([...here, ...this.queue.ids, ...this.unsent, ...this.skipped])].slice(0, MOST_HELD);
+  }
+
+  private async fetchIfLow(): Promise<void> {
+    if (this.queue.length < LOW_WATER && !this.exhausted && !this.closed && !this.sender.busy)
+      await this.fetchMore();
+  }
+
+  private async fetchMore(): Promise<void> {
+    if (this.fetching || this.closed) return;
+    this.fetching = true;
+    try {
+      const { queue, workflow, urls } = this.page;
+      const subjects = await fetchQueue(
+        urls.queue,
+        workflow.id,
+        queue.depth - this.queue.length,
+        this.held(),
+      );
+      this.exhausted = subjects.length === 0;
+      this.queue.add(subjects);
+      this.wake();
+      if (!this.current) this.view.setStage("exhausted");
+    } catch (error) {
+      if (error instanceof RefusedError && !error.temporary) this.close(sentenceFor(error));
+      else {
+        if (!this.current) this.view.setStage("offline");
+        setTimeout(() => void this.fetchMore(), RETRY_QUEUE_MS);
+      }
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  private onWaiting(count: number, reachable: boolean): void {
+    this.view.saving.textContent = waitingSentence(count, reachable);
+    this.view.saving.dataset.state = count === 0 ? "saved" : reachable ? "saving" : "waiting";
+    if (count === 0) this.unsent = [];
+  }
+
+  private onRefused(error: RefusedError): void {
+    const sentence = sentenceFor(error);
+    if (CLOSING_CODES.has(error.code)) this.close(sentence);
+    else this.view.writeNotice(sentence);
+  }
+
+  private close(reason: string): void {
+    this.closed = true;
+    this.view.closedReason.textContent = reason;
+    this.current = null;
+    this.panel.setEnabled(false);
+    this.view.setStage("closed");
+  }
+
+  private writeCount(): void {
+    this.view.count.textContent = String(this.count);
+  }
+
+  private bodyFor(entry: QueuedSubject, annotations: Annotation[]): ClassificationBody {
+    const { project, workflow } = this.page;
+    return {
+      classifications: {
+        annotations,
+        metadata: {
+          source: "esocs",
+          session: this.id,
+          started_at: this.startedAt.toISOString(),
+          finished_at: new Date().toISOString(),
+          user_agent: navigator.userAgent,
+          user_language: navigator.language,
+          workflow_version: workflow.version,
+          // Panoptes sends seconds, west of Greenwich positive, as text.
+          utc_offset: String(new Date().getTimezoneOffset() * 60),
+          viewport: { width: innerWidth, height: innerHeight },
+          subject_dimensions: [this.dimensions(entry)],
+        },
+        links: { project: project.id, workflow: workflow.id, subjects: [entry.subject.id] },
+        completed: true,
+      },
+    };
+  }
+
+  private dimensions(entry: QueuedSubject): Dimensions | null {
+    if (entry.ready?.kind !== "picture") return null;
+    const { clientWidth, clientHeight } = this.view.canvas;
+    return { clientWidth, clientHeight, ...this.picture.size };
+  }
+}
+
+/** Records the time from an answer to the frame that shows the next subject, for anyone who measures the page. */
+function measurePaint(answeredAt: number): void {
+  requestAnimationFrame(() => {
+    // The message comes after the frame has been handed to the screen.
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => {
+      performance.measure("esocs:next-picture", { start: answeredAt, end: performance.now() });
+    };
+    channel.port2.postMessage(null);
+  });
+}

@@ -1,0 +1,67 @@
+// The page's elements, found once. A missing one is a mistake in the template and fails at once.
+
+function find<T extends Element>(selector: string, type: new () => T): T {
+  const element = document.querySelector(selector);
+  if (!(element instanceof type)) throw new Error(`The page has no ${selector}.`);
+  return element;
+}
+
+export type Stage = "loading" | "picture" | "spectrum" | "damaged" | "offline" | "exhausted" | "closed";
+
+export class View {
+  readonly root = find("#classify", HTMLElement);
+  readonly canvas = find("#picture", HTMLCanvasElement);
+  readonly plot = find("#spectrum", HTMLElement);
+  readonly readout = find("#readout", HTMLElement);
+  readonly zoom = find("#zoom-readout", HTMLElement);
+  readonly question = find("#question", HTMLElement);
+  readonly taskHelp = find("#task-help", HTMLElement);
+  readonly answers = find("#answers", HTMLElement);
+  readonly back = find("#back", HTMLButtonElement);
+  readonly skip = find("#skip", HTMLButtonElement);
+  readonly retry = find("#retry", HTMLButtonElement);
+  readonly skipDamaged = find("#skip-damaged", HTMLButtonElement);
+  readonly lookAgain = find("#look-again", HTMLButtonElement);
+  readonly facts = find("#facts", HTMLElement);
+  readonly count = find("#count", HTMLElement);
+  readonly saving = find("#saving", HTMLElement);
+  readonly announcement = find("#announcement", HTMLElement);
+  readonly notice = find("#notice", HTMLElement);
+  readonly closedReason = find("#closed-reason", HTMLElement);
+  readonly keys = find("#keys", HTMLDialogElement);
+  readonly showKeys = find("#show-keys", HTMLButtonElement);
+  readonly zoomIn = find("#zoom-in", HTMLButtonElement);
+  readonly zoomOut = find("#zoom-out", HTMLButtonElement);
+  readonly reset = find("#reset", HTMLButtonElement);
+  readonly invert = find("#invert", HTMLButtonElement);
+  readonly plain = find("#plain", HTMLButtonElement);
+  readonly brightness = find("#brightness", HTMLInputElement);
+  readonly contrast = find("#contrast", HTMLInputElement);
+  readonly smoothing = find("#smoothing", HTMLInputElement);
+  readonly smoothingValue = find("#smoothing-value", HTMLElement);
+
+  /** What the volunteer sees: the styles show the parts that belong to a stage. */
+  setStage(stage: Stage): void {
+    this.root.dataset.stage = stage;
+  }
+
+  /** The facts that volunteers may see: keys with #, ! or // in front are kept from them (Panoptes' rule). */
+  writeFacts(metadata: Record<string, unknown>): void {
+    const visible = Object.entries(metadata).filter(([key]) => !/^(#|!|\/\/)/.test(key.trim()));
+    this.facts.replaceChildren(
+      ...visible.flatMap(([key, value]) => {
+        const term = document.createElement("dt");
+        term.textContent = key;
+        const definition = document.createElement("dd");
+        definition.textContent = typeof value === "string" ? value : JSON.stringify(value);
+        return [term, definition];
+      }),
+    );
+    this.facts.dataset.empty = String(visible.length === 0);
+  }
+
+  writeNotice(text: string): void {
+    this.notice.textContent = text;
+    this.notice.hidden = text === "";
+  }
+}
