@@ -1,0 +1,78 @@
+"""The forms of the pages. What a login and a password may be is decided by `accounts.services.sign_up`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+
+from esocs.accounts.models import User
+
+NEW_PASSWORD = forms.PasswordInput(attrs={"autocomplete": "new-password", "minlength": "8"})
+
+
+class DescribedForm(forms.Form):
+    """Ties each field to its help and its errors, so that screen readers say them."""
+
+    def describe(self) -> None:
+        for name, field in self.fields.items():
+            described = [f"{name}-help"] if field.help_text else []
+            if self.is_bound and name in self.errors:
+                described.append(f"{name}-errors")
+                field.widget.attrs["aria-invalid"] = "true"
+            if described:
+                field.widget.attrs["aria-describedby"] = " ".join(described)
+
+
+class SignUpForm(DescribedForm):
+    """A new account: a name and a password are all it takes."""
+
+    login = forms.CharField(
+        max_length=60,
+        label="User name",
+        help_text="Shown beside your answers in exports. Letters, digits and @ . + - _",
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = forms.CharField(label="Password", help_text="At least 8 characters.", widget=NEW_PASSWORD)
+    email = forms.EmailField(
+        required=False,
+        label="E-mail",
+        help_text="Only for your account; never shown.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    credited_name = forms.CharField(
+        required=False,
+        max_length=120,
+        label="Name for credits",
+        help_text="Named in published catalogues you helped to make. Leave it empty to stay unnamed.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+
+
+class LogInForm(DescribedForm):
+    """Logins are found whatever their case."""
+
+    login = forms.CharField(
+        max_length=60,
+        label="User name",
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+    user: User | None = None
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            user = authenticate(self.request, username=cleaned["login"], password=cleaned["password"])
+            if not isinstance(user, User):
+                raise forms.ValidationError("This user name and password do not belong together.")
+            self.user = user
+        return cleaned

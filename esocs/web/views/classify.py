@@ -1,0 +1,65 @@
+"""The volunteer's page. The page carries its workflow; subjects come from the programs' door (DESIGN §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from esocs.accounts.identity import ensure_volunteer, identity_from_session
+from esocs.projects.models import Project, Workflow
+from esocs.web.access import get_visible_project, get_workflow, rights_in
+
+# The programs' door is a sister of this one, so its addresses are written here; a test asks for both.
+QUEUE_URL = "/api/subjects/queued"
+CLASSIFICATIONS_URL = "/api/classifications"
+QUEUE_DEPTH = 8
+DECODE_AHEAD = 2
+
+
+@never_cache
+@ensure_csrf_cookie
+@require_safe
+def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
+    """The page on which a person answers a workflow's questions, with or without an account."""
+    # The session must have its volunteer before the page's scripts ask several things at once.
+    identity = ensure_volunteer(request, identity_from_session(request))
+    project = get_visible_project(identity, slug=slug)
+    workflow = get_workflow(project, workflow_id)
+    others = Workflow.objects.filter(project=project, active=True).exclude(pk=workflow.pk).order_by("id")
+    context = {
+        "project": project,
+        "workflow": workflow,
+        "others": others,
+        "rights": rights_in(project, identity),
+        "identity": identity,
+        "page_data": _page_data(project, workflow),
+    }
+    return render(request, "web/classify.html", context)
+
+
+def _page_data(project: Project, workflow: Workflow) -> dict[str, Any]:
+    """What the page's scripts need to know (frontend/src/classify/types.ts: PageData)."""
+    return {
+        "project": {"id": str(project.pk), "name": project.display_name},
+        "workflow": {
+            "id": str(workflow.pk),
+            "version": workflow.version,
+            "kind": workflow.subject_kind,
+            "display_name": workflow.display_name,
+            "first_task": workflow.first_task,
+            "tasks": workflow.tasks,
+            "strings": workflow.strings,
+        },
+        "urls": {
+            "queue": QUEUE_URL,
+            "classifications": CLASSIFICATIONS_URL,
+            "csrf": reverse("web:renew-csrf"),
+        },
+        "queue": {"depth": QUEUE_DEPTH, "decode_ahead": DECODE_AHEAD},
+    }

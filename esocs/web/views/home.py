@@ -1,0 +1,17 @@
+"""The front page."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from esocs.accounts.identity import identity_from_session
+from esocs.web.access import list_visible_projects
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What esocs is, and the projects one can join."""
+    projects = list_visible_projects(identity_from_session(request))[:100]
+    return render(request, "web/home.html", {"projects": projects})

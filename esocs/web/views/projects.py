@@ -1,0 +1,26 @@
+"""A project's front page."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from esocs.accounts.identity import identity_from_session
+from esocs.web.access import get_visible_project, rights_in
+from esocs.web.progress import list_progress
+
+
+@require_safe
+def project(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the project is about, its workflows and how far they are."""
+    identity = identity_from_session(request)
+    found = get_visible_project(identity, slug=slug)
+    rights = rights_in(found, identity)
+    context = {
+        "project": found,
+        "workflows": list_progress(found, active_only=not rights.review),
+        "rights": rights,
+        "identity": identity,
+    }
+    return render(request, "web/project.html", context)
