@@ -135,9 +135,9 @@ def splat(grid: Grid, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]
     left = (grid.target_px[0] + 0.5) * OVERSAMPLING * FINE_ARCSEC
     bottom = (grid.target_px[1] + 0.5) * OVERSAMPLING * FINE_ARCSEC
     counts, _, _ = np.histogram2d(y, x, bins=(edges - bottom, edges - left))
-    fine = gaussian_filter(counts.astype(np.float32), 0.22 / FINE_ARCSEC)
-    middle = gaussian_filter(fine, 0.3 / FINE_ARCSEC)
-    coarse = gaussian_filter(middle, 0.55 / FINE_ARCSEC)
+    fine = gaussian_filter(counts.astype(np.float32), 0.22 / FINE_ARCSEC, truncate=3)
+    middle = gaussian_filter(fine, 0.3 / FINE_ARCSEC, truncate=3)
+    coarse = gaussian_filter(middle, 0.55 / FINE_ARCSEC, truncate=3)
     dense = coarse / (coarse + 0.12)
     sparse = coarse / (coarse + 0.02)
     return np.asarray(dense * fine + (1 - dense) * (sparse * middle + (1 - sparse) * coarse))

@@ -202,7 +202,9 @@ def edge_on(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None)
     across = across + (rng.normal(0, 0.012) / scale) * along * np.abs(along)
     distance = np.maximum(np.abs(along), 0.02) / scale
     rim = expit((3.8 - distance) / 0.25)
-    disc = distance * k1(distance) * rim / np.cosh(np.clip(across / height, -40, 40)) ** 2
+    table = np.linspace(0.005, 14, 1500)
+    radial = np.interp(distance, table, table * k1(table)).astype(np.float32)
+    disc = radial * rim / np.cosh(np.clip(across / height, -40, 40)) ** 2
     body = sersic(
         grid,
         index=rng.uniform(1.5, 3.0),

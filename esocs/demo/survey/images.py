@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from esocs.demo.survey.difficulty import Draw
 from esocs.demo.survey.encounters import merger
 from esocs.demo.survey.observing import ImageConditions
 from esocs.demo.survey.optics import (
+    SIZE_PX,
     Grid,
     Light,
     Seeing,
@@ -87,36 +89,36 @@ def draw_signal(draw: Draw, rng: Rng, *, overlap: str | None) -> float:
     return float(np.exp(rng.uniform(low, high)))
 
 
-def neighbours(grid: Grid, rng: Rng, *, seeing: Seeing, crowding: float) -> Light:
-    """Faint stars and galaxies of the field before seeing, scaled so that the sky noise is 1.
+def neighbours(target_px: tuple[float, float], rng: Rng, *, noise_area_px: float, crowding: float) -> Light:
+    """Faint stars and galaxies of the field before seeing, on (144, 144) pixels, scaled to a sky noise of 1.
 
     Args:
-        grid: The fine grid.
+        target_px: Where the target is; its surroundings are left free.
         rng: The object's stream.
-        seeing: For the area over which a point's light spreads.
+        noise_area_px: The area over which a point's light spreads.
         crowding: Expected number of neighbours in the field.
     """
-    light = np.zeros_like(grid.x)
-    stamp = 24
+    light = np.zeros((SIZE_PX, SIZE_PX), dtype=np.float32)
+    reach = 12
     for _ in range(int(rng.poisson(crowding))):
         signal = min(5.0 * (rng.pareto(1.4) + 1.0), 120.0)
-        flux = signal * np.sqrt(seeing.noise_area_px)
-        x, y = rng.uniform(stamp, grid.x.shape[0] - stamp, size=2)
-        away = np.hypot(x / 2 - grid.target_px[0], y / 2 - grid.target_px[1])
+        x, y = rng.uniform(reach, SIZE_PX - reach, size=2)
+        away = math.hypot(x - target_px[0], y - target_px[1])
         if away < 16 or (signal > 25 and away < 34):
             continue
         column, row = int(x), int(y)
-        here = np.s_[row - stamp : row + stamp, column - stamp : column + stamp]
-        dx, dy = np.meshgrid(np.arange(column - stamp, column + stamp) - x, np.arange(row - stamp, row + stamp) - y)
+        dx = np.arange(column - reach, column + reach, dtype=np.float32) - np.float32(x)
+        dy = (np.arange(row - reach, row + reach, dtype=np.float32) - np.float32(y))[:, None]
+        flux = signal * math.sqrt(noise_area_px)
         if rng.random() < 0.6:
-            shape = np.exp(-0.5 * (dx**2 + dy**2) / 0.8**2)
+            shape = np.exp(-0.5 * (dx**2 + dy**2) / 0.5**2)
         else:
-            angle, axis_ratio = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
-            u = dx * np.cos(angle) + dy * np.sin(angle)
-            v = (dy * np.cos(angle) - dx * np.sin(angle)) / axis_ratio
-            shape = np.exp(-np.hypot(u, v) / rng.uniform(1.5, 4.0))
+            angle, axis_ratio = rng.uniform(0, math.pi), rng.uniform(0.4, 1.0)
+            u = dx * math.cos(angle) + dy * math.sin(angle)
+            v = (dy * math.cos(angle) - dx * math.sin(angle)) / axis_ratio
+            shape = np.exp(-np.hypot(u, v) / rng.uniform(0.75, 2.0))
             flux *= 1.6
-        light[here] += flux * shape / shape.sum()
+        light[row - reach : row + reach, column - reach : column + reach] += (flux / shape.sum()) * shape
     return light
 
 
@@ -159,7 +161,8 @@ def simulate_image(draw: Draw, rng: Rng, conditions: ImageConditions) -> Simulat
     flux = scale_to_signal(seeing.blur(light), signal=signal, noise=noise)
     if body == "star" and signal > 700:
         flux += bright_star_halo(grid, rng, conditions, flux=float(flux.sum()))
-    flux += noise * seeing.blur(neighbours(grid, rng, seeing=seeing, crowding=conditions.crowding))
+    field = neighbours(conditions.target_px, rng, noise_area_px=seeing.noise_area_px, crowding=conditions.crowding)
+    flux += noise * seeing.blur_pixels(field)
     detail = ""
     if draw.class_name == "artifact":
         detail = str(rng.choice(artifacts.KINDS))
