@@ -161,6 +161,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["esocs.panoptes.renderers.PanoptesRenderer"],
     "DEFAULT_PARSER_CLASSES": ["esocs.panoptes.renderers.PanoptesParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "esocs.panoptes.renderers.LenientNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "esocs.panoptes.errors.answer_error",
     "UNAUTHENTICATED_USER": None,
@@ -171,6 +172,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
+    "POSTPROCESSING_HOOKS": ["esocs.panoptes.schema.add_components"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 

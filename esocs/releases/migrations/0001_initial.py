@@ -7,35 +7,77 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('projects', '0001_initial'),
+        ("projects", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('classifications', 'Classifications'), ('subjects', 'Subjects'), ('workflows', 'Workflows'), ('consensus', 'Consensus')], max_length=16)),
-                ('state', models.CharField(choices=[('creating', 'Creating'), ('ready', 'Ready')], default='creating', max_length=8)),
-                ('path', models.CharField(blank=True, help_text='Below ESOCS_EXPORT_ROOT; gzip.', max_length=300)),
-                ('row_count', models.PositiveBigIntegerField(null=True)),
-                ('sha256', models.CharField(blank=True, help_text='Of the uncompressed CSV.', max_length=64)),
-                ('size_bytes', models.PositiveBigIntegerField(help_text='Uncompressed.', null=True)),
-                ('as_of', models.DateTimeField(help_text='The instant whose rows it holds.', null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='projects.project')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('workflow', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("classifications", "Classifications"),
+                            ("subjects", "Subjects"),
+                            ("workflows", "Workflows"),
+                            ("consensus", "Consensus"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("creating", "Creating"), ("ready", "Ready")], default="creating", max_length=8
+                    ),
+                ),
+                ("path", models.CharField(blank=True, help_text="Below ESOCS_EXPORT_ROOT; gzip.", max_length=300)),
+                ("row_count", models.PositiveBigIntegerField(null=True)),
+                ("sha256", models.CharField(blank=True, help_text="Of the uncompressed CSV.", max_length=64)),
+                ("size_bytes", models.PositiveBigIntegerField(help_text="Uncompressed.", null=True)),
+                ("as_of", models.DateTimeField(help_text="The instant whose rows it holds.", null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="exports", to="projects.project"
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exports",
+                        to="projects.workflow",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['project', 'kind', '-created_at'], name='export_latest')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'ready'), _negated=True), models.Q(models.Q(('path', ''), _negated=True), ('row_count__isnull', False)), _connector='OR'), name='export_ready_is_whole')],
+                "indexes": [models.Index(fields=["project", "kind", "-created_at"], name="export_latest")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "ready"), _negated=True),
+                            models.Q(models.Q(("path", ""), _negated=True), ("row_count__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="export_ready_is_whole",
+                    )
+                ],
             },
         ),
     ]

@@ -1,0 +1,65 @@
+"""Who sends a request: a bearer token, else the session's cookie, else nobody. No statement of SQL for any of them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from esocs.accounts.identity import Identity, TokenInvalidError, identity_from_session, identity_from_token
+from esocs.panoptes.errors import ForeignOriginError
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class IdentityAuthentication(BaseAuthentication):
+    """`request.user` is an `Identity`, `request.auth` the token or None."""
+
+    def authenticate(self, request: Request) -> tuple[Identity, str | None]:
+        """The asker's identity.
+
+        Raises:
+            TokenInvalidError, TokenExpiredError: a token came and cannot be believed.
+            ForeignOriginError: a cookie came with a write from a page of another site.
+        """
+        # The Zooniverse classifier sends an empty Authorization header for anonymous volunteers.
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+        if scheme:
+            if scheme.lower() != "bearer" or not token:
+                raise TokenInvalidError("The Authorization header holds no bearer token.")
+            return identity_from_token(token.strip()), token
+        if request.method not in SAFE_METHODS:
+            refuse_foreign_origin(request)
+        return identity_from_session(request._request), None  # noqa: SLF001 - DRF's name for Django's request
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def refuse_foreign_origin(request: Request) -> None:
+    """Refuse a browser's write from another site's page.
+
+    A form cannot send JSON, the cookie is SameSite=Lax, and a script says its origin: programs need no token.
+    """
+    origin = request.META.get("HTTP_ORIGIN")
+    if origin and origin not in settings.CSRF_TRUSTED_ORIGINS and urlsplit(origin).netloc != request.get_host():
+        raise ForeignOriginError("Pages of other sites may not write here.", hint="List it in CSRF_TRUSTED_ORIGINS.")
+
+
+class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document names it."""
+
+    target_class = IdentityAuthentication
+    name = ["bearer", "session"]
+
+    def get_security_requirement(self, auto_schema: object) -> list[dict[str, list[str]]]:
+        return [{"bearer": []}, {"session": []}, {}]
+
+    def get_security_definition(self, auto_schema: object) -> list[dict[str, str]]:
+        return [
+            {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
+        ]

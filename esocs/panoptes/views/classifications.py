@@ -1,0 +1,175 @@
+"""POST /api/classifications, the volunteer's answer, and the listings of what was answered."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from classifier.errors import EsocsError
+from esocs.accounts.identity import Identity, ensure_volunteer
+from esocs.accounts.services import hash_ip
+from esocs.crowd.models import Classification
+from esocs.crowd.services import Submission, hand_out_subjects, record_classification
+from esocs.panoptes import schema
+from esocs.panoptes.access import OpenWorkflow, list_collaborated_projects, open_workflow, require_signed_in
+from esocs.panoptes.documents import Document, classification_document, queued_subject_document, recorded_document
+from esocs.panoptes.errors import ForbiddenError, NotFoundError
+from esocs.panoptes.paging import paginate, paginate_by_id
+from esocs.panoptes.parameters import parse_id, read_count, read_id
+from esocs.panoptes.submissions import ClassificationRequest, read_classification, read_idempotency_key
+from esocs.panoptes.views.base import PanoptesView, client_address
+from esocs.panoptes.views.subjects import LONGEST_QUEUE, read_held
+
+PLURAL = "classifications"
+
+
+class ClassificationList(PanoptesView):
+    """The asker's own classifications; and the place to send a new one."""
+
+    @extend_schema(
+        operation_id="list_own_classifications",
+        parameters=[
+            *schema.PAGE,
+            schema.query("workflow_id", "Only this workflow's."),
+            schema.query("project_id", "Only this project's."),
+        ],
+        responses={200: schema.answer(PLURAL, schema.CLASSIFICATION), **schema.ERRORS},
+    )
+    def get(self, request: Request) -> Response:
+        own = _selected(request).filter(volunteer_id=self.identity.volunteer_id or 0).order_by("id")
+        rows, meta = paginate(own, query=request.query_params, plural=PLURAL, path=f"/{PLURAL}")
+        return self.answer(PLURAL, [classification_document(row) for row in rows], meta=meta)
+
+    @extend_schema(
+        operation_id="create_classification",
+        description=(
+            "Stores one classification exactly once. The same `Idempotency-Key` with the same body answers as the"
+            " first time; with another body, 409. Without a key, volunteer, subject and the two times make one."
+            " `refill` asks for that many further subjects in `meta.subjects`."
+        ),
+        parameters=[
+            schema.query("refill", f"How many further subjects to hand out with the answer, at most {LONGEST_QUEUE}."),
+            schema.query("held", "Ids that the asker still holds."),
+            schema.header("Idempotency-Key", "A UUID of this submission, the same on each retry."),
+        ],
+        request=schema.CLASSIFICATION_BODY,
+        responses={201: schema.answer(PLURAL, schema.CLASSIFICATION), **schema.ERRORS},
+    )
+    def post(self, request: Request) -> Response:
+        sent = read_classification(request.data)
+        key = read_idempotency_key(request.headers.get("Idempotency-Key"))
+        refill = read_count(request.query_params, "refill", default=0, least=0, most=LONGEST_QUEUE)
+        held = read_held(request.query_params)
+        workflow = open_workflow(sent.workflow_id, self.identity)
+        identity = ensure_volunteer(request._request, self.identity)  # noqa: SLF001 - DRF's name for Django's request
+        assert identity.volunteer_id is not None
+        recorded = record_classification(
+            Submission(
+                workflow_id=workflow.id,
+                project_id=sent.project_id,
+                subject_ids=[sent.subject_id],
+                volunteer_id=identity.volunteer_id,
+                user_id=identity.user_id,
+                annotations=sent.annotations,
+                metadata=_with_server_facts(sent, workflow, identity),
+                workflow_version=sent.workflow_version,
+                idempotency_key=key,
+                gold_standard=sent.gold_standard,
+                ip_key=hash_ip(client_address(request)),
+            )
+        )
+        document = recorded_document(
+            recorded,
+            project_id=workflow.project_id,
+            workflow_id=workflow.id,
+            workflow_version=sent.workflow_version,
+            subject_id=sent.subject_id,
+            user_id=identity.user_id,
+        )
+        meta = {"subjects": self._refill(workflow, identity.volunteer_id, refill, held)} if refill else {}
+        headers = {"Location": f"{self.site}/api{document['href']}"}
+        if not recorded.created:
+            headers["Idempotency-Replayed"] = "true"
+        return self.answer(PLURAL, [document], meta=meta, status=201, headers=headers)
+
+    def _refill(
+        self, workflow: OpenWorkflow, volunteer_id: int, refill: int, held: frozenset[int] | None
+    ) -> list[Document]:
+        """The next subjects. The classification is stored by now, so nothing here may turn its answer into an error."""
+        try:
+            subjects = hand_out_subjects(workflow_id=workflow.id, volunteer_id=volunteer_id, limit=refill, held=held)
+        except EsocsError:
+            return []
+        return [
+            queued_subject_document(subject, site=self.site, project_id=workflow.project_id) for subject in subjects
+        ]
+
+
+def _with_server_facts(sent: ClassificationRequest, workflow: OpenWorkflow, identity: Identity) -> dict[str, object]:
+    """The metadata with what Panoptes' server adds to it."""
+    metadata = sent.metadata | {"live_project": workflow.live}
+    if not identity.anonymous:
+        metadata["user_group_ids"] = []
+    return metadata
+
+
+class ProjectClassificationList(PanoptesView):
+    """All classifications of the projects whose owner or collaborator the asker is, in the order of their ids."""
+
+    @extend_schema(
+        operation_id="list_project_classifications",
+        parameters=[
+            *schema.PAGE,
+            schema.query("project_id", "Only this project's."),
+            schema.query("workflow_id", "Only this workflow's."),
+            schema.query("last_id", "Only those after this id; each page's `next_href` carries the next one."),
+        ],
+        responses={200: schema.answer(PLURAL, schema.CLASSIFICATION), **schema.ERRORS},
+    )
+    def get(self, request: Request) -> Response:
+        require_signed_in(self.identity)
+        query = request.query_params
+        projects = list_collaborated_projects(self.identity)
+        project_id = read_id(query, "project_id")
+        if project_id is not None and not projects.filter(id=project_id).exists():
+            raise ForbiddenError("Only the project's owner and collaborators may read its classifications.")
+        found = _selected(request).filter(workflow__project__in=projects)
+        path = f"/{PLURAL}/project"
+        if "page" in query and "last_id" not in query:
+            rows, meta = paginate(found.order_by("id"), query=query, plural=PLURAL, path=path)
+        else:
+            rows, meta = paginate_by_id(found, query=query, plural=PLURAL, path=path)
+        return self.answer(PLURAL, [classification_document(row) for row in rows], meta=meta)
+
+
+class ClassificationDetail(PanoptesView):
+    """One classification, for the volunteer who made it and for the project's people."""
+
+    @extend_schema(
+        operation_id="show_classification",
+        responses={200: schema.answer(PLURAL, schema.CLASSIFICATION), **schema.ERRORS},
+    )
+    def get(self, request: Request, pk: str) -> Response:
+        row = _selected(request).filter(id=parse_id(pk, "id")).first()
+        if row is None or not self._may_read(row):
+            raise NotFoundError(f"Could not find classification with id='{pk}'")
+        return self.answer(PLURAL, [classification_document(row)])
+
+    def _may_read(self, row: Classification) -> bool:
+        own = self.identity.volunteer_id is not None and row.volunteer_id == self.identity.volunteer_id
+        return own or (
+            self.identity.user_id is not None
+            and list_collaborated_projects(self.identity).filter(id=row.workflow.project_id).exists()
+        )
+
+
+def _selected(request: Request) -> QuerySet[Classification]:
+    """Classifications as the query's `project_id` and `workflow_id` select them."""
+    rows = Classification.objects.select_related("volunteer").prefetch_related("workflow")
+    if (workflow_id := read_id(request.query_params, "workflow_id")) is not None:
+        rows = rows.filter(workflow_id=workflow_id)
+    if (project_id := read_id(request.query_params, "project_id")) is not None:
+        rows = rows.filter(workflow__project_id=project_id)
+    return rows

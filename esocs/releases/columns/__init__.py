@@ -1,0 +1,30 @@
+"""One module a kind of export: its header, and its rows in the order of the header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from esocs.releases.columns import classifications, consensus, subjects, workflows
+from esocs.releases.models import Export
+from esocs.releases.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """How a kind of export is made."""
+
+    header: Callable[[Scope], Sequence[str]]
+    rows: Callable[[Scope], Iterator[Sequence[Any]]]
+    count: Callable[[Scope], int]
+
+
+KINDS: dict[str, Columns] = {
+    Export.Kind.CLASSIFICATIONS: Columns(
+        header=classifications.header, rows=classifications.rows, count=classifications.count
+    ),
+    Export.Kind.SUBJECTS: Columns(header=subjects.header, rows=subjects.rows, count=subjects.count),
+    Export.Kind.WORKFLOWS: Columns(header=workflows.header, rows=workflows.rows, count=workflows.count),
+    Export.Kind.CONSENSUS: Columns(header=consensus.header, rows=consensus.rows, count=consensus.count),
+}

@@ -1,0 +1,61 @@
+"""What an export is about, and the server-side cursor that all exports read through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from esocs.projects.models import Project, Workflow
+
+ROWS_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The rows of an export: a project's, or one of its workflows', as of an instant."""
+
+    project: Project
+    workflows: list[Workflow]
+    whole_project: bool
+    as_of: datetime
+    site: str
+
+    @property
+    def workflow_ids(self) -> list[int]:
+        return [workflow.pk for workflow in self.workflows]
+
+
+def stream(statement: str, parameters: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    """The statement's rows through a server-side cursor: one snapshot, and little memory however many there are.
+
+    Must run inside a transaction; otherwise PostgreSQL first writes the whole result to disk.
+    """
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            yield from rows
+
+
+def compact_json(value: Any) -> str:
+    """JSON as Ruby and JavaScript write it: no blanks, and letters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def boolean(value: bool | None) -> str:
+    """`true`, `false`, or nothing when unknown."""
+    return "" if value is None else "true" if value else "false"
+
+
+def time_text(moment: datetime | None) -> str:
+    """`YYYY-MM-DD HH:MM:SS UTC`; the cursor's times are UTC."""
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso_text(moment: datetime | None) -> str | None:
+    """The time inside a JSON column, with milliseconds."""
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
