@@ -50,10 +50,10 @@ def default_var() -> Path:
     return Path(os.environ.get("ESOCS_VAR", Path(__file__).resolve().parents[2] / "var"))
 
 
-def _socket_dir(folder: Path) -> Path:
+def short_socket_dir(folder: Path) -> Path:
     """`folder`, or a short stand-in below the temporary folder when its path is too long for a socket."""
     folder = folder.resolve()
-    if len(str(folder)) + len("/.s.PGSQL.5432") <= SOCKET_PATH_LIMIT:
+    if len(str(folder)) + len("/supervisor.sock.12345") <= SOCKET_PATH_LIMIT:
         return folder
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"esocs-{digest}"
@@ -68,7 +68,7 @@ def postgres_url(var: Path, *, name: str = "esocs") -> str:
 
 def redis_url(var: Path) -> str:
     """The address of the embedded Redis; it need not run yet."""
-    return f"unix://{_socket_dir(var / 'redis') / 'redis.sock'}"
+    return f"unix://{short_socket_dir(var / 'redis') / 'redis.sock'}"
 
 
 def _postmaster_lines(var: Path) -> list[str]:
@@ -175,7 +175,7 @@ def start_redis(var: Path) -> None:
         return
     folder = var / "redis"
     folder.mkdir(parents=True, exist_ok=True)
-    socket = _socket_dir(folder) / "redis.sock"
+    socket = short_socket_dir(folder) / "redis.sock"
     socket.parent.mkdir(parents=True, exist_ok=True)
     command = [_redis_executable(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"]
     command += ["--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--dir", str(folder)]

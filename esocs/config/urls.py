@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from esocs.config.site import health, serve_media
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("health", health, name="health"),
+    path("", include("esocs.panoptes.urls")),
+    path("", include("esocs.web.urls")),
 ]
+if settings.SERVE_MEDIA:
+    urlpatterns.insert(0, path("media/<path:path>", serve_media))

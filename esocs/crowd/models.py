@@ -41,9 +41,7 @@ class Skill(models.Model):
     epoch = models.ForeignKey(SkillEpoch, on_delete=models.CASCADE, related_name="skills")
     task_key = models.CharField(max_length=40)
     volunteer = models.ForeignKey(Volunteer, null=True, on_delete=models.CASCADE, related_name="skills")
-    terms = ArrayField(
-        models.BigIntegerField(), help_text="K×K, row by row: log C(true, answered), fixed point."
-    )
+    terms = ArrayField(models.BigIntegerField(), help_text="K×K, row by row: log C(true, answered), fixed point.")
     log_prior = ArrayField(
         models.BigIntegerField(), null=True, help_text="Everybody's row only: fixed-point log of the classes' shares."
     )
@@ -79,12 +77,8 @@ class SubjectStatus(models.Model):
     route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="statuses")
     audience = models.CharField(max_length=10, choices=Audience, default=Audience.VOLUNTEERS)
     state = models.CharField(max_length=9, choices=State, default=State.OPEN)
-    blind = models.BooleanField(
-        default=False, help_text="Audit: the machine's opinion has no part in its consensus."
-    )
-    machine_answer = models.PositiveSmallIntegerField(
-        null=True, help_text="Null where blind or not predicted."
-    )
+    blind = models.BooleanField(default=False, help_text="Audit: the machine's opinion has no part in its consensus.")
+    machine_answer = models.PositiveSmallIntegerField(null=True, help_text="Null where blind or not predicted.")
     machine_prior = ArrayField(
         models.BigIntegerField(),
         null=True,
@@ -99,9 +93,7 @@ class SubjectStatus(models.Model):
         related_name="statuses",
         help_text="Of its consensus sums.",
     )
-    classifications_count = models.PositiveIntegerField(
-        default=0, help_text="A cache: counted classifications."
-    )
+    classifications_count = models.PositiveIntegerField(default=0, help_text="A cache: counted classifications.")
     retired_at = models.DateTimeField(null=True)
     retirement_reason = models.CharField(max_length=24, blank=True)
     retired_epoch_number = models.PositiveIntegerField(null=True)
@@ -161,9 +153,7 @@ class Classification(models.Model):
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="classifications")
     volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="classifications")
     idempotency_key = models.CharField(max_length=64, unique=True)
-    request_sha256 = models.CharField(
-        max_length=64, help_text="Of the body: the same key must mean the same words."
-    )
+    request_sha256 = models.CharField(max_length=64, help_text="Of the body: the same key must mean the same words.")
     workflow_major = models.PositiveIntegerField()
     workflow_minor = models.PositiveIntegerField()
     annotations = models.JSONField()
@@ -221,9 +211,7 @@ class Consensus(models.Model):
     status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="consensus")
     task_key = models.CharField(max_length=40)
     log_posterior = ArrayField(models.BigIntegerField(), help_text="K sums, fixed point (crowd.posterior).")
-    answer_counts = ArrayField(
-        models.PositiveIntegerField(), help_text="K counts of counted classifications."
-    )
+    answer_counts = ArrayField(models.PositiveIntegerField(), help_text="K counts of counted classifications.")
     answer = models.PositiveSmallIntegerField(help_text="The most probable answer.")
     probability = models.FloatField(help_text="Its probability in the read-out.")
     majority = models.PositiveSmallIntegerField(null=True, help_text="The most given answer; null on a tie.")
@@ -232,9 +220,7 @@ class Consensus(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["status", "task_key"], name="consensus_unique")]
-        indexes = [
-            models.Index(fields=["flagged"], condition=models.Q(flagged=True), name="consensus_flagged")
-        ]
+        indexes = [models.Index(fields=["flagged"], condition=models.Q(flagged=True), name="consensus_flagged")]
 
     def __str__(self) -> str:
         return f"{self.task_key}={self.answer} ({self.probability:.2f})"
@@ -248,15 +234,11 @@ class GoldStandard(models.Model):
     task_key = models.CharField(max_length=40)
     answer = models.PositiveSmallIntegerField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="gold")
-    classification = models.ForeignKey(
-        Classification, null=True, on_delete=models.SET_NULL, related_name="gold"
-    )
+    classification = models.ForeignKey(Classification, null=True, on_delete=models.SET_NULL, related_name="gold")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["workflow", "subject", "task_key"], name="gold_standard_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workflow", "subject", "task_key"], name="gold_standard_unique")]
 
     def __str__(self) -> str:
         return f"{self.subject_id} {self.task_key}={self.answer}"

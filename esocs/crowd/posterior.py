@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.errors import EsocsError
-from esocs.crowd.dawid_skene import Votes
+from esocs.crowd.votes import Votes
 
 Fixed: TypeAlias = NDArray[np.int64]
 
@@ -94,18 +94,12 @@ def add(log_likelihood: Sequence[int], terms: Sequence[int], answer: int) -> lis
     Raises:
         InvalidPosteriorError: an answer or terms that do not fit K.
     """
-    return [
-        units + term
-        for units, term in zip(log_likelihood, _column(log_likelihood, terms, answer), strict=True)
-    ]
+    return [units + term for units, term in zip(log_likelihood, _column(log_likelihood, terms, answer), strict=True)]
 
 
 def subtract(log_likelihood: Sequence[int], terms: Sequence[int], answer: int) -> list[int]:
     """Undo `add` exactly, as when a submission is withdrawn."""
-    return [
-        units - term
-        for units, term in zip(log_likelihood, _column(log_likelihood, terms, answer), strict=True)
-    ]
+    return [units - term for units, term in zip(log_likelihood, _column(log_likelihood, terms, answer), strict=True)]
 
 
 def read_out(log_likelihood: Sequence[int], temper: float = UNFITTED_TEMPER) -> list[float]:
@@ -182,8 +176,8 @@ def batch(votes: Votes, *, terms: Fixed, start: Fixed) -> Fixed:
         )
     by_pair = np.ascontiguousarray(terms.transpose(0, 2, 1)).reshape(-1, K)[votes.pairs]
     total = np.array(start, np.int64)
-    for rows, matrix in votes.blocks():
-        total[rows] += matrix.astype(np.int64) @ by_pair
+    for block in votes.blocks(np.int64):
+        total[block.subjects] += block.matrix @ by_pair
     return total
 
 

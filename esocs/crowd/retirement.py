@@ -119,9 +119,7 @@ def parse_consensus(options: Mapping[str, Any]) -> Consensus:
     minimum = _count(options.get("minimum", 3), name="minimum")
     maximum = _count(options.get("maximum", DEFAULT_COUNT), name="maximum")
     if maximum < minimum:
-        raise InvalidRetirementError(
-            f"The maximum of {maximum} classifications is below the minimum {minimum}."
-        )
+        raise InvalidRetirementError(f"The maximum of {maximum} classifications is below the minimum {minimum}.")
     thresholds = options.get("thresholds") or {}
     if not isinstance(thresholds, Mapping):
         raise InvalidRetirementError("`thresholds` is not a table of answers.")

@@ -25,7 +25,8 @@ def publish(job: JobContext) -> Effect | None:
     workflow = Workflow.objects.get(pk=job.payload["workflow_id"])
     if "subject_ids" in job.payload:
         return services.publish_for_experts(workflow=workflow, subject_ids=job.payload["subject_ids"])
-    routes = Route.objects.filter(id__range=job.payload["route_ids"], policy_id=job.payload["policy_id"])
+    predictions = (job.payload["first_prediction"], job.payload["last_prediction"])
+    routes = Route.objects.filter(policy_id=job.payload["policy_id"], prediction_id__range=predictions)
     return services.publish_routes(workflow=workflow, routes=routes)
 
 

@@ -73,3 +73,13 @@ def wait_for(
             f"{len(failed)} of {len(ids)} {failed[0].kind} jobs failed: {failed[0].last_error.splitlines()[0]}",
             hint="The jobs page of the admin shows each error; mend the cause and retry them there.",
         )
+
+
+def list_group(group: str) -> list[int]:
+    """The ids of all jobs of one order, oldest first."""
+    return list(Job.objects.filter(group=group).order_by("id").values_list("id", flat=True))
+
+
+def list_ids(*, kind: str, keys: list[str]) -> list[int]:
+    """The ids of the jobs of a kind with these keys."""
+    return list(Job.objects.filter(kind=kind, key__in=keys).order_by("id").values_list("id", flat=True))

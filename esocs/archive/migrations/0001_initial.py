@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,111 +16,190 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='IngestBatch',
+            name="IngestBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(help_text='The paths or addresses as given.', max_length=1000)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source", models.CharField(help_text="The paths or addresses as given.", max_length=1000)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uri', models.CharField(help_text='Where the file was read from.', max_length=1000, unique=True)),
-                ('dp_id', models.CharField(help_text="The archive's identifier, or the file's name.", max_length=200)),
-                ('state', models.CharField(choices=[('received', 'Received'), ('ingested', 'Ingested'), ('rejected', 'Rejected')], default='received', max_length=8)),
-                ('kind', models.CharField(blank=True, choices=[('image', 'Image'), ('spectrum', 'Spectrum')], max_length=8)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_detail', models.TextField(blank=True)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('size_bytes', models.BigIntegerField(null=True)),
-                ('object_name', models.CharField(blank=True, max_length=200)),
-                ('instrument', models.CharField(blank=True, max_length=100)),
-                ('telescope', models.CharField(blank=True, max_length=100)),
-                ('product_category', models.CharField(blank=True, max_length=60)),
-                ('proposal_id', models.CharField(blank=True, max_length=60)),
-                ('filter_name', models.CharField(blank=True, max_length=60)),
-                ('ra_deg', models.FloatField(null=True)),
-                ('dec_deg', models.FloatField(null=True)),
-                ('exposure_time_s', models.FloatField(null=True)),
-                ('observed_at', models.DateTimeField(null=True)),
-                ('wavelength_min_nm', models.FloatField(null=True)),
-                ('wavelength_max_nm', models.FloatField(null=True)),
-                ('signal_to_noise', models.FloatField(null=True)),
-                ('seeing_arcsec', models.FloatField(null=True)),
-                ('header', models.JSONField(default=dict, help_text="The chosen cards of the file's header.")),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('ingested_at', models.DateTimeField(null=True)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='products', to='archive.ingestbatch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uri", models.CharField(help_text="Where the file was read from.", max_length=1000, unique=True)),
+                ("dp_id", models.CharField(help_text="The archive's identifier, or the file's name.", max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("received", "Received"), ("ingested", "Ingested"), ("rejected", "Rejected")],
+                        default="received",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(blank=True, choices=[("image", "Image"), ("spectrum", "Spectrum")], max_length=8),
+                ),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_detail", models.TextField(blank=True)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("size_bytes", models.BigIntegerField(null=True)),
+                ("object_name", models.CharField(blank=True, max_length=200)),
+                ("instrument", models.CharField(blank=True, max_length=100)),
+                ("telescope", models.CharField(blank=True, max_length=100)),
+                ("product_category", models.CharField(blank=True, max_length=60)),
+                ("proposal_id", models.CharField(blank=True, max_length=60)),
+                ("filter_name", models.CharField(blank=True, max_length=60)),
+                ("ra_deg", models.FloatField(null=True)),
+                ("dec_deg", models.FloatField(null=True)),
+                ("exposure_time_s", models.FloatField(null=True)),
+                ("observed_at", models.DateTimeField(null=True)),
+                ("wavelength_min_nm", models.FloatField(null=True)),
+                ("wavelength_max_nm", models.FloatField(null=True)),
+                ("signal_to_noise", models.FloatField(null=True)),
+                ("seeing_arcsec", models.FloatField(null=True)),
+                ("header", models.JSONField(default=dict, help_text="The chosen cards of the file's header.")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("ingested_at", models.DateTimeField(null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="products", to="archive.ingestbatch"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Shard',
+            name="Shard",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('image', 'Image'), ('spectrum', 'Spectrum')], max_length=8)),
-                ('path', models.CharField(help_text='Below ESOCS_SHARD_ROOT.', max_length=400, unique=True)),
-                ('sha256', models.CharField(max_length=64)),
-                ('shape', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), help_text='(planes, …) of float16.', size=None)),
-                ('display_path', models.CharField(blank=True, help_text='The spectra for eyes: an .npz with one (3, n) array a plane.', max_length=400)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='shards', to='archive.ingestbatch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("image", "Image"), ("spectrum", "Spectrum")], max_length=8)),
+                ("path", models.CharField(help_text="Below ESOCS_SHARD_ROOT.", max_length=400, unique=True)),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "shape",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveIntegerField(), help_text="(planes, …) of float16.", size=None
+                    ),
+                ),
+                (
+                    "display_path",
+                    models.CharField(
+                        blank=True,
+                        help_text="The spectra for eyes: an .npz with one (3, n) array a plane.",
+                        max_length=400,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="shards", to="archive.ingestbatch"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Plane',
+            name="Plane",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text='Which cut-out of the product, from 0.')),
-                ('shard_index', models.PositiveIntegerField()),
-                ('x_px', models.FloatField(help_text="Centre in the product's pixels, from 0.", null=True)),
-                ('y_px', models.FloatField(null=True)),
-                ('ra_deg', models.FloatField(null=True)),
-                ('dec_deg', models.FloatField(null=True)),
-                ('size_px', models.PositiveIntegerField(help_text="Side of the cut-out in the product's pixels.", null=True)),
-                ('scale', models.PositiveIntegerField(default=1, help_text='Product pixels averaged into one of the plane.')),
-                ('background', models.FloatField(default=0.0, help_text='Value in the file = background + noise × plane.')),
-                ('noise', models.FloatField(default=1.0)),
-                ('missing_share', models.FloatField(default=0.0)),
-                ('saturated_share', models.FloatField(default=0.0)),
-                ('coverage', models.FloatField(default=1.0, help_text="Share of the network's input that holds data.")),
-                ('usable', models.BooleanField(default=True, help_text="Its quality flags pass: a machine's answer may be accepted.")),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='planes', to='archive.product')),
-                ('shard', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='planes', to='archive.shard')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(help_text="Which cut-out of the product, from 0.")),
+                ("shard_index", models.PositiveIntegerField()),
+                ("x_px", models.FloatField(help_text="Centre in the product's pixels, from 0.", null=True)),
+                ("y_px", models.FloatField(null=True)),
+                ("ra_deg", models.FloatField(null=True)),
+                ("dec_deg", models.FloatField(null=True)),
+                (
+                    "size_px",
+                    models.PositiveIntegerField(help_text="Side of the cut-out in the product's pixels.", null=True),
+                ),
+                (
+                    "scale",
+                    models.PositiveIntegerField(default=1, help_text="Product pixels averaged into one of the plane."),
+                ),
+                (
+                    "background",
+                    models.FloatField(default=0.0, help_text="Value in the file = background + noise × plane."),
+                ),
+                ("noise", models.FloatField(default=1.0)),
+                ("missing_share", models.FloatField(default=0.0)),
+                ("saturated_share", models.FloatField(default=0.0)),
+                ("coverage", models.FloatField(default=1.0, help_text="Share of the network's input that holds data.")),
+                (
+                    "usable",
+                    models.BooleanField(
+                        default=True, help_text="Its quality flags pass: a machine's answer may be accepted."
+                    ),
+                ),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="planes", to="archive.product"
+                    ),
+                ),
+                (
+                    "shard",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="planes", to="archive.shard"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(fields=['batch', 'state'], name='product_batch_state'),
+            model_name="product",
+            index=models.Index(fields=["batch", "state"], name="product_batch_state"),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'ingested')), fields=('dp_id',), name='product_dp_id_unique'),
+            model_name="product",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "ingested")), fields=("dp_id",), name="product_dp_id_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'ingested')), fields=('sha256',), name='product_content_unique'),
+            model_name="product",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "ingested")), fields=("sha256",), name="product_content_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['received', 'ingested', 'rejected'])), name='product_state_known'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["received", "ingested", "rejected"])), name="product_state_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'rejected'), _negated=True), models.Q(('error_code', ''), _negated=True), _connector='OR'), name='product_rejected_has_reason'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "rejected"), _negated=True),
+                    models.Q(("error_code", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="product_rejected_has_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'ingested'), _negated=True), ('kind__in', ['image', 'spectrum']), _connector='OR'), name='product_ingested_has_kind'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "ingested"), _negated=True), ("kind__in", ["image", "spectrum"]), _connector="OR"
+                ),
+                name="product_ingested_has_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='plane',
-            constraint=models.UniqueConstraint(fields=('product', 'number'), name='plane_product_number_unique'),
+            model_name="plane",
+            constraint=models.UniqueConstraint(fields=("product", "number"), name="plane_product_number_unique"),
         ),
         migrations.AddConstraint(
-            model_name='plane',
-            constraint=models.UniqueConstraint(fields=('shard', 'shard_index'), name='plane_shard_index_unique'),
+            model_name="plane",
+            constraint=models.UniqueConstraint(fields=("shard", "shard_index"), name="plane_shard_index_unique"),
         ),
     ]

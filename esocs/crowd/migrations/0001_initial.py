@@ -9,220 +9,441 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('machine', '0001_initial'),
-        ('projects', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("machine", "0001_initial"),
+        ("projects", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Classification',
+            name="Classification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('idempotency_key', models.CharField(max_length=64, unique=True)),
-                ('request_sha256', models.CharField(help_text='Of the body: the same key must mean the same words.', max_length=64)),
-                ('workflow_major', models.PositiveIntegerField()),
-                ('workflow_minor', models.PositiveIntegerField()),
-                ('annotations', models.JSONField()),
-                ('metadata', models.JSONField(default=dict)),
-                ('gold_standard', models.BooleanField(default=False)),
-                ('expert', models.CharField(blank=True, help_text='`owner` or `expert` for a gold standard.', max_length=8)),
-                ('counted', models.BooleanField(help_text='False for gold and for repeats by the same volunteer.')),
-                ('ip_key', models.CharField(blank=True, help_text="Salted hash of the sender's address.", max_length=64)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='classifications', to='projects.subject')),
-                ('volunteer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='classifications', to='accounts.volunteer')),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='classifications', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("idempotency_key", models.CharField(max_length=64, unique=True)),
+                (
+                    "request_sha256",
+                    models.CharField(help_text="Of the body: the same key must mean the same words.", max_length=64),
+                ),
+                ("workflow_major", models.PositiveIntegerField()),
+                ("workflow_minor", models.PositiveIntegerField()),
+                ("annotations", models.JSONField()),
+                ("metadata", models.JSONField(default=dict)),
+                ("gold_standard", models.BooleanField(default=False)),
+                (
+                    "expert",
+                    models.CharField(blank=True, help_text="`owner` or `expert` for a gold standard.", max_length=8),
+                ),
+                ("counted", models.BooleanField(help_text="False for gold and for repeats by the same volunteer.")),
+                (
+                    "ip_key",
+                    models.CharField(blank=True, help_text="Salted hash of the sender's address.", max_length=64),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="classifications",
+                        to="projects.subject",
+                    ),
+                ),
+                (
+                    "volunteer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="classifications",
+                        to="accounts.volunteer",
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="classifications",
+                        to="projects.workflow",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='GoldStandard',
+            name="GoldStandard",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_key', models.CharField(max_length=40)),
-                ('answer', models.PositiveSmallIntegerField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('author', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gold', to=settings.AUTH_USER_MODEL)),
-                ('classification', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='gold', to='crowd.classification')),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gold', to='projects.subject')),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gold', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_key", models.CharField(max_length=40)),
+                ("answer", models.PositiveSmallIntegerField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="gold", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "classification",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="gold",
+                        to="crowd.classification",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="gold", to="projects.subject"
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="gold", to="projects.workflow"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SkillEpoch',
+            name="SkillEpoch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('current', models.BooleanField(default=False)),
-                ('classifications_fitted', models.PositiveBigIntegerField(default=0)),
-                ('temper', models.FloatField(default=0.5, help_text='b of the read-out p = softmax(b·L).')),
-                ('gold_used', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='epochs', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("current", models.BooleanField(default=False)),
+                ("classifications_fitted", models.PositiveBigIntegerField(default=0)),
+                ("temper", models.FloatField(default=0.5, help_text="b of the read-out p = softmax(b·L).")),
+                ("gold_used", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="epochs", to="projects.workflow"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Skill',
+            name="Skill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_key', models.CharField(max_length=40)),
-                ('terms', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text='K×K, row by row: log C(true, answered), fixed point.', size=None)),
-                ('log_prior', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text="Everybody's row only: fixed-point log of the classes' shares.", null=True, size=None)),
-                ('skill_bits', models.FloatField(default=0.0)),
-                ('answers_fitted', models.PositiveIntegerField(default=0)),
-                ('muted', models.BooleanField(default=False, help_text='Weight 0: rows are kept, their terms are zero.')),
-                ('volunteer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='skills', to='accounts.volunteer')),
-                ('epoch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='skills', to='crowd.skillepoch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_key", models.CharField(max_length=40)),
+                (
+                    "terms",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        help_text="K×K, row by row: log C(true, answered), fixed point.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "log_prior",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        help_text="Everybody's row only: fixed-point log of the classes' shares.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
+                ("skill_bits", models.FloatField(default=0.0)),
+                ("answers_fitted", models.PositiveIntegerField(default=0)),
+                (
+                    "muted",
+                    models.BooleanField(default=False, help_text="Weight 0: rows are kept, their terms are zero."),
+                ),
+                (
+                    "volunteer",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="skills",
+                        to="accounts.volunteer",
+                    ),
+                ),
+                (
+                    "epoch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="skills", to="crowd.skillepoch"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SubjectStatus',
+            name="SubjectStatus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('audience', models.CharField(choices=[('volunteers', 'Volunteers'), ('experts', 'Experts')], default='volunteers', max_length=10)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('retired', 'Retired'), ('contested', 'Contested')], default='open', max_length=9)),
-                ('blind', models.BooleanField(default=False, help_text="Audit: the machine's opinion has no part in its consensus.")),
-                ('machine_answer', models.PositiveSmallIntegerField(help_text='Null where blind or not predicted.', null=True)),
-                ('machine_prior', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text="Fixed-point log prior from the machine; null: the crowd's own.", null=True, size=None)),
-                ('priority', models.FloatField(default=0.0, help_text='Lower is asked first.')),
-                ('random_key', models.FloatField(db_default=django.db.models.functions.math.Random())),
-                ('classifications_count', models.PositiveIntegerField(default=0, help_text='A cache: counted classifications.')),
-                ('retired_at', models.DateTimeField(null=True)),
-                ('retirement_reason', models.CharField(blank=True, max_length=24)),
-                ('retired_epoch_number', models.PositiveIntegerField(null=True)),
-                ('retired_probability', models.FloatField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('epoch', models.ForeignKey(help_text='Of its consensus sums.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='statuses', to='crowd.skillepoch')),
-                ('route', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='statuses', to='machine.route')),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='statuses', to='projects.subject')),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='statuses', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "audience",
+                    models.CharField(
+                        choices=[("volunteers", "Volunteers"), ("experts", "Experts")],
+                        default="volunteers",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("retired", "Retired"), ("contested", "Contested")],
+                        default="open",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "blind",
+                    models.BooleanField(
+                        default=False, help_text="Audit: the machine's opinion has no part in its consensus."
+                    ),
+                ),
+                (
+                    "machine_answer",
+                    models.PositiveSmallIntegerField(help_text="Null where blind or not predicted.", null=True),
+                ),
+                (
+                    "machine_prior",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        help_text="Fixed-point log prior from the machine; null: the crowd's own.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
+                ("priority", models.FloatField(default=0.0, help_text="Lower is asked first.")),
+                ("random_key", models.FloatField(db_default=django.db.models.functions.math.Random())),
+                (
+                    "classifications_count",
+                    models.PositiveIntegerField(default=0, help_text="A cache: counted classifications."),
+                ),
+                ("retired_at", models.DateTimeField(null=True)),
+                ("retirement_reason", models.CharField(blank=True, max_length=24)),
+                ("retired_epoch_number", models.PositiveIntegerField(null=True)),
+                ("retired_probability", models.FloatField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "epoch",
+                    models.ForeignKey(
+                        help_text="Of its consensus sums.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="statuses",
+                        to="crowd.skillepoch",
+                    ),
+                ),
+                (
+                    "route",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="statuses",
+                        to="machine.route",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="statuses", to="projects.subject"
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="statuses", to="projects.workflow"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Consensus',
+            name="Consensus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_key', models.CharField(max_length=40)),
-                ('log_posterior', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text='K sums, fixed point (crowd.posterior).', size=None)),
-                ('answer_counts', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), help_text='K counts of counted classifications.', size=None)),
-                ('answer', models.PositiveSmallIntegerField(help_text='The most probable answer.')),
-                ('probability', models.FloatField(help_text='Its probability in the read-out.')),
-                ('majority', models.PositiveSmallIntegerField(help_text='The most given answer; null on a tie.', null=True)),
-                ('flagged', models.BooleanField(default=False, help_text='The majority says otherwise.')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('status', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='consensus', to='crowd.subjectstatus')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_key", models.CharField(max_length=40)),
+                (
+                    "log_posterior",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        help_text="K sums, fixed point (crowd.posterior).",
+                        size=None,
+                    ),
+                ),
+                (
+                    "answer_counts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveIntegerField(),
+                        help_text="K counts of counted classifications.",
+                        size=None,
+                    ),
+                ),
+                ("answer", models.PositiveSmallIntegerField(help_text="The most probable answer.")),
+                ("probability", models.FloatField(help_text="Its probability in the read-out.")),
+                (
+                    "majority",
+                    models.PositiveSmallIntegerField(help_text="The most given answer; null on a tie.", null=True),
+                ),
+                ("flagged", models.BooleanField(default=False, help_text="The majority says otherwise.")),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "status",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="consensus", to="crowd.subjectstatus"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Assignment',
+            name="Assignment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('served_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField()),
-                ('volunteer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='accounts.volunteer')),
-                ('status', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='crowd.subjectstatus')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("served_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "volunteer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="assignments", to="accounts.volunteer"
+                    ),
+                ),
+                (
+                    "status",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="assignments",
+                        to="crowd.subjectstatus",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Answer',
+            name="Answer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_key', models.CharField(max_length=40)),
-                ('answer', models.PositiveSmallIntegerField()),
-                ('counted', models.BooleanField()),
-                ('volunteer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='answers', to='accounts.volunteer')),
-                ('classification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='answers', to='crowd.classification')),
-                ('status', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='answers', to='crowd.subjectstatus')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_key", models.CharField(max_length=40)),
+                ("answer", models.PositiveSmallIntegerField()),
+                ("counted", models.BooleanField()),
+                (
+                    "volunteer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="answers", to="accounts.volunteer"
+                    ),
+                ),
+                (
+                    "classification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="answers", to="crowd.classification"
+                    ),
+                ),
+                (
+                    "status",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="answers", to="crowd.subjectstatus"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='classification',
-            index=models.Index(fields=['volunteer', 'workflow', 'subject'], name='classification_seen'),
+            model_name="classification",
+            index=models.Index(fields=["volunteer", "workflow", "subject"], name="classification_seen"),
         ),
         migrations.AddIndex(
-            model_name='classification',
-            index=models.Index(fields=['workflow', 'id'], name='classification_export'),
+            model_name="classification",
+            index=models.Index(fields=["workflow", "id"], name="classification_export"),
         ),
         migrations.AddIndex(
-            model_name='classification',
-            index=models.Index(fields=['subject', 'workflow'], name='classification_subject'),
+            model_name="classification",
+            index=models.Index(fields=["subject", "workflow"], name="classification_subject"),
         ),
         migrations.AddConstraint(
-            model_name='classification',
-            constraint=models.UniqueConstraint(condition=models.Q(('counted', True)), fields=('workflow', 'subject', 'volunteer'), name='classification_counts_once'),
+            model_name="classification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("counted", True)),
+                fields=("workflow", "subject", "volunteer"),
+                name="classification_counts_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='classification',
-            constraint=models.CheckConstraint(condition=models.Q(('counted', True), ('gold_standard', True), _negated=True), name='classification_gold_not_counted'),
+            model_name="classification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("counted", True), ("gold_standard", True), _negated=True),
+                name="classification_gold_not_counted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='goldstandard',
-            constraint=models.UniqueConstraint(fields=('workflow', 'subject', 'task_key'), name='gold_standard_unique'),
+            model_name="goldstandard",
+            constraint=models.UniqueConstraint(fields=("workflow", "subject", "task_key"), name="gold_standard_unique"),
         ),
         migrations.AddConstraint(
-            model_name='skillepoch',
-            constraint=models.UniqueConstraint(fields=('workflow', 'number'), name='skill_epoch_number_unique'),
+            model_name="skillepoch",
+            constraint=models.UniqueConstraint(fields=("workflow", "number"), name="skill_epoch_number_unique"),
         ),
         migrations.AddConstraint(
-            model_name='skillepoch',
-            constraint=models.UniqueConstraint(condition=models.Q(('current', True)), fields=('workflow',), name='skill_epoch_one_current'),
+            model_name="skillepoch",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("current", True)), fields=("workflow",), name="skill_epoch_one_current"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='skill',
-            constraint=models.UniqueConstraint(fields=('epoch', 'task_key', 'volunteer'), name='skill_unique', nulls_distinct=False),
+            model_name="skill",
+            constraint=models.UniqueConstraint(
+                fields=("epoch", "task_key", "volunteer"), name="skill_unique", nulls_distinct=False
+            ),
         ),
         migrations.AddIndex(
-            model_name='subjectstatus',
-            index=models.Index(condition=models.Q(('state', 'open')), fields=['workflow', 'audience', 'priority', 'random_key'], name='subject_status_queue'),
+            model_name="subjectstatus",
+            index=models.Index(
+                condition=models.Q(("state", "open")),
+                fields=["workflow", "audience", "priority", "random_key"],
+                name="subject_status_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='subjectstatus',
-            index=models.Index(fields=['workflow', 'state'], name='subject_status_state'),
+            model_name="subjectstatus",
+            index=models.Index(fields=["workflow", "state"], name="subject_status_state"),
         ),
         migrations.AddConstraint(
-            model_name='subjectstatus',
-            constraint=models.UniqueConstraint(fields=('workflow', 'subject'), name='subject_status_unique'),
+            model_name="subjectstatus",
+            constraint=models.UniqueConstraint(fields=("workflow", "subject"), name="subject_status_unique"),
         ),
         migrations.AddConstraint(
-            model_name='subjectstatus',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'retired', 'contested'])), name='subject_status_state_known'),
+            model_name="subjectstatus",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["open", "retired", "contested"])), name="subject_status_state_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectstatus',
-            constraint=models.CheckConstraint(condition=models.Q(('audience__in', ['volunteers', 'experts'])), name='subject_status_audience_known'),
+            model_name="subjectstatus",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("audience__in", ["volunteers", "experts"])), name="subject_status_audience_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectstatus',
-            constraint=models.CheckConstraint(condition=models.Q(('retired_at__isnull', True), models.Q(('state', 'open'), _negated=True), _connector='OR'), name='subject_status_open_not_retired'),
+            model_name="subjectstatus",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("retired_at__isnull", True), models.Q(("state", "open"), _negated=True), _connector="OR"
+                ),
+                name="subject_status_open_not_retired",
+            ),
         ),
         migrations.AddIndex(
-            model_name='consensus',
-            index=models.Index(condition=models.Q(('flagged', True)), fields=['flagged'], name='consensus_flagged'),
+            model_name="consensus",
+            index=models.Index(condition=models.Q(("flagged", True)), fields=["flagged"], name="consensus_flagged"),
         ),
         migrations.AddConstraint(
-            model_name='consensus',
-            constraint=models.UniqueConstraint(fields=('status', 'task_key'), name='consensus_unique'),
+            model_name="consensus",
+            constraint=models.UniqueConstraint(fields=("status", "task_key"), name="consensus_unique"),
         ),
         migrations.AddIndex(
-            model_name='assignment',
-            index=models.Index(fields=['expires_at'], name='assignment_expiry'),
+            model_name="assignment",
+            index=models.Index(fields=["expires_at"], name="assignment_expiry"),
         ),
         migrations.AddConstraint(
-            model_name='assignment',
-            constraint=models.UniqueConstraint(fields=('status', 'volunteer'), name='assignment_unique'),
+            model_name="assignment",
+            constraint=models.UniqueConstraint(fields=("status", "volunteer"), name="assignment_unique"),
         ),
         migrations.AddIndex(
-            model_name='answer',
-            index=models.Index(fields=['status', 'task_key'], name='answer_status'),
+            model_name="answer",
+            index=models.Index(fields=["status", "task_key"], name="answer_status"),
         ),
         migrations.AddConstraint(
-            model_name='answer',
-            constraint=models.UniqueConstraint(fields=('classification', 'task_key'), name='answer_unique'),
+            model_name="answer",
+            constraint=models.UniqueConstraint(fields=("classification", "task_key"), name="answer_unique"),
         ),
     ]

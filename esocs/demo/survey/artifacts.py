@@ -52,7 +52,7 @@ def satellite_trail(rng: Rng, target_px: tuple[float, float], *, ambiguity: floa
     along = x * np.cos(angle) + y * np.sin(angle)
     across = y * np.cos(angle) - x * np.sin(angle) - rng.normal(0, 5.0)
     width = 0.5 * seeing_arcsec / PIXEL_ARCSEC * rng.uniform(0.8, 1.6)
-    brightness = rng.lognormal(np.log(18), 0.5) if ambiguity == 0 else 2.2 - 1.5 * ambiguity
+    brightness = max(9.0, rng.lognormal(np.log(18), 0.5)) if ambiguity == 0 else 2.2 - 1.5 * ambiguity
     trail = brightness * np.exp(-0.5 * (across / width) ** 2)
     style = rng.random()
     if style < 0.2:

@@ -67,20 +67,27 @@ class SimulatedSpectrum:
     signal_to_noise: float
 
 
-def draw_redshift(class_name: str, rng: Rng, *, overlap: str | None) -> float:
-    """Redshift in the range where the class shows at least two of its features between 370 and 950 nm."""
+def draw_redshift(class_name: str, rng: Rng) -> float:
+    """Redshift of an easy one, where the class shows at least two of its features between 370 and 950 nm."""
     if class_name == "galaxy":
-        return 0.004 if overlap == "star" else float(rng.uniform(0.02, 0.55))
+        return float(rng.uniform(0.02, 0.55))
     if class_name == "emission-line galaxy":
         return float(rng.uniform(0.02, 0.82))
     if class_name == "quasar":
-        # between 0.75 and 1 only Mg II is well inside: left to the hard ones
-        return (
-            float(rng.uniform(0.75, 1.0))
-            if overlap is not None
-            else float(rng.choice([rng.uniform(0.25, 0.6), rng.uniform(1.1, 3.9)], p=[0.2, 0.8]))
-        )
+        return float(rng.uniform(0.25, 0.6) if rng.random() < 0.2 else rng.uniform(1.1, 3.9))
     return 0.0
+
+
+def draw_shared_redshift(pair: set[str], rng: Rng) -> float:
+    """Redshift of a hard one, where its two candidate classes look most alike."""
+    if pair == {"star", "galaxy"}:
+        return 0.002
+    if pair == {"star", "quasar"}:
+        # no broad line but Mg II is well inside
+        return float(rng.uniform(0.75, 1.0))
+    if pair == {"emission-line galaxy", "quasar"}:
+        return float(rng.uniform(0.3, 0.8))
+    return float(rng.uniform(0.02, 0.55))
 
 
 def template(
@@ -105,6 +112,37 @@ def template(
     return templates.quasar(
         wavelength_nm, rng, sigma_nm=sigma_nm, redshift=redshift, overlap=overlap, ambiguity=ambiguity
     )
+
+
+def clean_spectrum(
+    class_name: str, wavelength_nm: Array, rng: Rng, *, sigma_nm: float, overlap: str | None, ambiguity: float
+) -> tuple[Array, float]:
+    """Noise-free flux of median 1, and its redshift.
+
+    A hard one is a blend: from 85 % its own class near difficulty 0.5 to an even mixture with the class it is
+    confused with at 1, where the spectrum itself no longer says which of the two it is.
+    """
+    if overlap is None:
+        redshift = draw_redshift(class_name, rng)
+        flux = template(
+            class_name, wavelength_nm, rng, sigma_nm=sigma_nm, redshift=redshift, overlap=None, ambiguity=0.0
+        )
+        return flux, redshift
+    redshift = draw_shared_redshift({class_name, overlap}, rng)
+    own, other = (
+        template(
+            name,
+            wavelength_nm,
+            rng,
+            sigma_nm=sigma_nm,
+            redshift=redshift,
+            overlap=rival,
+            ambiguity=ambiguity,
+        )
+        for name, rival in ((class_name, overlap), (overlap, class_name))
+    )
+    share = 0.15 + 0.35 * ambiguity
+    return templates.unit_median((1 - share) * own + share * other), 0.0 if class_name == "star" else redshift
 
 
 def noise_profile(wavelength_nm: Array, flux: Array, *, sigma_nm: float) -> Array:
@@ -140,20 +178,18 @@ def simulate_spectrum(draw: Draw, rng: Rng, *, airmass: float) -> SimulatedSpect
     bad = body == "bad"
     if bad:
         body = overlap if overlap is not None else str(rng.choice(SECOND_CLASSES["bad"]))
-    redshift = draw_redshift(body, rng, overlap=None if bad else overlap)
-    clean = template(
+    clean, redshift = clean_spectrum(
         body,
         wavelength,
         rng,
         sigma_nm=sigma_nm,
-        redshift=redshift,
         overlap=None if bad else overlap,
         ambiguity=draw.ambiguity,
     )
     low, high = np.log(EASY_SIGNAL[draw.class_name])
     if draw.is_hard:
-        middle = {"bad": 12.0, "emission-line galaxy": 6.0 - 3.0 * draw.ambiguity}.get(
-            draw.class_name, 7.0 - 4.5 * draw.ambiguity
+        middle = {"bad": 12.0, "emission-line galaxy": 5.0 - 2.5 * draw.ambiguity}.get(
+            draw.class_name, 6.0 - 4.0 * draw.ambiguity
         )
         low, high = math.log(0.75 * middle), math.log(1.35 * middle)
     signal = float(np.exp(rng.uniform(low, high)))

@@ -113,7 +113,9 @@ def star(wavelength_nm: Array, rng: Rng, *, sigma_nm: float, overlap: str | None
         temperature = rng.uniform(4600, 5300)
     flux = stellar_spectrum(rest, temperature_k=temperature, sigma_nm=sigma_nm, metals=rng.uniform(0.7, 1.15))
     if overlap == "quasar":
-        flux = black_body(rest, 14000) * np.exp(-0.06 * lorentzian_lines(rest, lines.BALMER[:2], width_nm=4.0))
+        flux = black_body(rest, rng.uniform(9000, 16000)) * np.exp(
+            -0.06 * lorentzian_lines(rest, lines.BALMER[:2], width_nm=4.0)
+        )
     return unit_median(flux)
 
 

@@ -4,128 +4,246 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import pgvector.django.halfvec
-from pgvector.django import VectorExtension
 from django.db import migrations, models
+from pgvector.django import VectorExtension
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('projects', '0001_initial'),
+        ("projects", "0001_initial"),
     ]
 
     operations = [
         VectorExtension(),
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('candidate', 'Candidate'), ('champion', 'Champion'), ('retired', 'Retired')], default='candidate', max_length=9)),
-                ('class_names', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None)),
-                ('weights_path', models.CharField(help_text='Below ESOCS_WEIGHTS_ROOT.', max_length=300)),
-                ('weights_sha256', models.CharField(max_length=64)),
-                ('card', models.JSONField(default=dict, help_text='The model card: architecture, training, measured quality.')),
-                ('training_prior', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), help_text='Class shares of the training set.', size=None)),
-                ('temperature', models.FloatField(help_text='Fitted on validated subjects; null: not calibrated.', null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='model_versions', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("candidate", "Candidate"), ("champion", "Champion"), ("retired", "Retired")],
+                        default="candidate",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "class_names",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None),
+                ),
+                ("weights_path", models.CharField(help_text="Below ESOCS_WEIGHTS_ROOT.", max_length=300)),
+                ("weights_sha256", models.CharField(max_length=64)),
+                (
+                    "card",
+                    models.JSONField(
+                        default=dict, help_text="The model card: architecture, training, measured quality."
+                    ),
+                ),
+                (
+                    "training_prior",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(), help_text="Class shares of the training set.", size=None
+                    ),
+                ),
+                (
+                    "temperature",
+                    models.FloatField(help_text="Fitted on validated subjects; null: not calibrated.", null=True),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_versions",
+                        to="projects.workflow",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Prediction',
+            name="Prediction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('probabilities', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), help_text='Mean softmax before temperature, per answer.', size=None)),
-                ('embedding', pgvector.django.halfvec.HalfVectorField(dimensions=128)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='machine.modelversion')),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='projects.subject')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "probabilities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(),
+                        help_text="Mean softmax before temperature, per answer.",
+                        size=None,
+                    ),
+                ),
+                ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=128)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="predictions",
+                        to="machine.modelversion",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="predictions", to="projects.subject"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReservedSubject',
+            name="ReservedSubject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.CharField(choices=[('seed', 'Seed'), ('calibration', 'Calibration')], max_length=12)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reserved', to='projects.subject')),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reserved', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "purpose",
+                    models.CharField(choices=[("seed", "Seed"), ("calibration", "Calibration")], max_length=12),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="reserved", to="projects.subject"
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="reserved", to="projects.workflow"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RoutingPolicy',
+            name="RoutingPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('active', 'Active'), ('withdrawn', 'Withdrawn')], default='active', max_length=9)),
-                ('alpha', models.FloatField(help_text='Largest tolerated error among the accepted.')),
-                ('delta', models.FloatField(help_text='Largest probability that the guarantee is broken.')),
-                ('threshold', models.FloatField(help_text='Accept at or above this score; null: accept nothing.', null=True)),
-                ('audit_share', models.FloatField(help_text='Random share of everything that goes to volunteers blind.')),
-                ('ood_p_min', models.FloatField(help_text='Below this p-value a subject is out of distribution.')),
-                ('calibrated_on', models.PositiveIntegerField(help_text='Size of the reserved, blind sample.')),
-                ('evidence', models.JSONField(help_text='Each step of the walk: threshold, accepted, errors, p-value.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='policies', to='machine.modelversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("withdrawn", "Withdrawn")], default="active", max_length=9
+                    ),
+                ),
+                ("alpha", models.FloatField(help_text="Largest tolerated error among the accepted.")),
+                ("delta", models.FloatField(help_text="Largest probability that the guarantee is broken.")),
+                (
+                    "threshold",
+                    models.FloatField(help_text="Accept at or above this score; null: accept nothing.", null=True),
+                ),
+                (
+                    "audit_share",
+                    models.FloatField(help_text="Random share of everything that goes to volunteers blind."),
+                ),
+                ("ood_p_min", models.FloatField(help_text="Below this p-value a subject is out of distribution.")),
+                ("calibrated_on", models.PositiveIntegerField(help_text="Size of the reserved, blind sample.")),
+                (
+                    "evidence",
+                    models.JSONField(help_text="Each step of the walk: threshold, accepted, errors, p-value."),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="policies", to="machine.modelversion"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Route',
+            name="Route",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decision', models.CharField(choices=[('accept', 'Accept'), ('volunteers', 'Volunteers'), ('experts', 'Experts'), ('audit', 'Audit')], max_length=10)),
-                ('reason', models.CharField(max_length=24)),
-                ('answer', models.PositiveSmallIntegerField(help_text="The machine's most probable answer.")),
-                ('score', models.FloatField(help_text='Its mean softmax before temperature: what the threshold is about.')),
-                ('probability', models.FloatField(help_text='Its calibrated probability.')),
-                ('ood_p', models.FloatField(help_text='p-value of being in distribution.')),
-                ('information_bits', models.FloatField(help_text='Entropy of the calibrated probabilities: the order of asking.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('prediction', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='routes', to='machine.prediction')),
-                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='routes', to='machine.routingpolicy')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "decision",
+                    models.CharField(
+                        choices=[
+                            ("accept", "Accept"),
+                            ("volunteers", "Volunteers"),
+                            ("experts", "Experts"),
+                            ("audit", "Audit"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(max_length=24)),
+                ("answer", models.PositiveSmallIntegerField(help_text="The machine's most probable answer.")),
+                (
+                    "score",
+                    models.FloatField(help_text="Its mean softmax before temperature: what the threshold is about."),
+                ),
+                ("probability", models.FloatField(help_text="Its calibrated probability.")),
+                ("ood_p", models.FloatField(help_text="p-value of being in distribution.")),
+                (
+                    "information_bits",
+                    models.FloatField(help_text="Entropy of the calibrated probabilities: the order of asking."),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "prediction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="machine.prediction"
+                    ),
+                ),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="machine.routingpolicy"
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('workflow', 'number'), name='model_version_number_unique'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("workflow", "number"), name="model_version_number_unique"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'champion')), fields=('workflow',), name='model_version_one_champion'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "champion")), fields=("workflow",), name="model_version_one_champion"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['candidate', 'champion', 'retired'])), name='model_version_state_known'),
+            model_name="modelversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["candidate", "champion", "retired"])),
+                name="model_version_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.UniqueConstraint(fields=('subject', 'model_version'), name='prediction_unique'),
+            model_name="prediction",
+            constraint=models.UniqueConstraint(fields=("subject", "model_version"), name="prediction_unique"),
         ),
         migrations.AddConstraint(
-            model_name='reservedsubject',
-            constraint=models.UniqueConstraint(fields=('workflow', 'subject'), name='reserved_once'),
+            model_name="reservedsubject",
+            constraint=models.UniqueConstraint(fields=("workflow", "subject"), name="reserved_once"),
         ),
         migrations.AddConstraint(
-            model_name='routingpolicy',
-            constraint=models.UniqueConstraint(fields=('model_version', 'number'), name='routing_policy_number_unique'),
+            model_name="routingpolicy",
+            constraint=models.UniqueConstraint(fields=("model_version", "number"), name="routing_policy_number_unique"),
         ),
         migrations.AddConstraint(
-            model_name='routingpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('alpha__gt', 0), ('alpha__lt', 1), ('delta__gt', 0), ('delta__lt', 1)), name='routing_policy_levels'),
+            model_name="routingpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("alpha__gt", 0), ("alpha__lt", 1), ("delta__gt", 0), ("delta__lt", 1)),
+                name="routing_policy_levels",
+            ),
         ),
         migrations.AddIndex(
-            model_name='route',
-            index=models.Index(fields=['policy', 'decision'], name='route_policy_decision'),
+            model_name="route",
+            index=models.Index(fields=["policy", "decision"], name="route_policy_decision"),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.UniqueConstraint(fields=('prediction', 'policy'), name='route_unique'),
+            model_name="route",
+            constraint=models.UniqueConstraint(fields=("prediction", "policy"), name="route_unique"),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['accept', 'volunteers', 'experts', 'audit'])), name='route_decision_known'),
+            model_name="route",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("decision__in", ["accept", "volunteers", "experts", "audit"])),
+                name="route_decision_known",
+            ),
         ),
     ]

@@ -7,76 +7,146 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('machine', '0001_initial'),
-        ('projects', '0001_initial'),
+        ("machine", "0001_initial"),
+        ("projects", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Comparison',
+            name="Comparison",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verdict', models.CharField(choices=[('promoted', 'Promoted'), ('kept', 'Kept')], max_length=8)),
-                ('reason', models.CharField(max_length=300)),
-                ('blind_subjects', models.PositiveIntegerField()),
-                ('champion_errors', models.PositiveIntegerField(null=True)),
-                ('challenger_errors', models.PositiveIntegerField()),
-                ('only_champion_wrong', models.PositiveIntegerField(null=True)),
-                ('only_challenger_wrong', models.PositiveIntegerField(null=True)),
-                ('p_value', models.FloatField(help_text='Exact McNemar.', null=True)),
-                ('champion_accepted_share', models.FloatField(null=True)),
-                ('challenger_accepted_share', models.FloatField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('challenger', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='comparison', to='machine.modelversion')),
-                ('champion', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='defences', to='machine.modelversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("verdict", models.CharField(choices=[("promoted", "Promoted"), ("kept", "Kept")], max_length=8)),
+                ("reason", models.CharField(max_length=300)),
+                ("blind_subjects", models.PositiveIntegerField()),
+                ("champion_errors", models.PositiveIntegerField(null=True)),
+                ("challenger_errors", models.PositiveIntegerField()),
+                ("only_champion_wrong", models.PositiveIntegerField(null=True)),
+                ("only_challenger_wrong", models.PositiveIntegerField(null=True)),
+                ("p_value", models.FloatField(help_text="Exact McNemar.", null=True)),
+                ("champion_accepted_share", models.FloatField(null=True)),
+                ("challenger_accepted_share", models.FloatField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "challenger",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="comparison",
+                        to="machine.modelversion",
+                    ),
+                ),
+                (
+                    "champion",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="defences",
+                        to="machine.modelversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TrainingSet',
+            name="TrainingSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_key', models.CharField(max_length=40)),
-                ('manifest_sha256', models.CharField(max_length=64, unique=True)),
-                ('class_names', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='training_sets', to='projects.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("task_key", models.CharField(max_length=40)),
+                ("manifest_sha256", models.CharField(max_length=64, unique=True)),
+                (
+                    "class_names",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_sets",
+                        to="projects.workflow",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TrainingRun',
+            name="TrainingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('configuration_sha256', models.CharField(max_length=64)),
-                ('configuration', models.JSONField(default=dict)),
-                ('seed', models.PositiveIntegerField()),
-                ('metrics', models.JSONField(default=dict)),
-                ('seconds', models.FloatField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('model_version', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='training_run', to='machine.modelversion')),
-                ('warm_start', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='descendants', to='machine.modelversion')),
-                ('training_set', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='training.trainingset')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("configuration_sha256", models.CharField(max_length=64)),
+                ("configuration", models.JSONField(default=dict)),
+                ("seed", models.PositiveIntegerField()),
+                ("metrics", models.JSONField(default=dict)),
+                ("seconds", models.FloatField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "model_version",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="training_run",
+                        to="machine.modelversion",
+                    ),
+                ),
+                (
+                    "warm_start",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="descendants",
+                        to="machine.modelversion",
+                    ),
+                ),
+                (
+                    "training_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="training.trainingset"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('training_set', 'configuration_sha256', 'seed'), name='training_run_unique')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("training_set", "configuration_sha256", "seed"), name="training_run_unique"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TrainingSetItem',
+            name="TrainingSetItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(choices=[('seed', 'Seed'), ('consensus', 'Consensus')], max_length=10)),
-                ('counts', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), help_text='Soft label: effective vote counts per answer.', size=None)),
-                ('weight', models.FloatField(default=1.0)),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='training_items', to='projects.subject')),
-                ('training_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='training.trainingset')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source", models.CharField(choices=[("seed", "Seed"), ("consensus", "Consensus")], max_length=10)),
+                (
+                    "counts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(),
+                        help_text="Soft label: effective vote counts per answer.",
+                        size=None,
+                    ),
+                ),
+                ("weight", models.FloatField(default=1.0)),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_items",
+                        to="projects.subject",
+                    ),
+                ),
+                (
+                    "training_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="items", to="training.trainingset"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('training_set', 'subject'), name='training_item_unique')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("training_set", "subject"), name="training_item_unique")
+                ],
             },
         ),
     ]

@@ -1,0 +1,54 @@
+"""Classifications, statuses, skill and gold, for operators. Rows are looked at here, never edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from esocs.crowd.models import Classification, Consensus, GoldStandard, Skill, SkillEpoch, SubjectStatus
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[models.Model]):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Classification)
+class ClassificationAdmin(ReadOnlyAdmin):
+    list_display = ["id", "workflow", "subject", "volunteer", "counted", "gold_standard", "created_at"]
+    list_filter = ["workflow", "counted", "gold_standard"]
+
+
+@admin.register(SubjectStatus)
+class SubjectStatusAdmin(ReadOnlyAdmin):
+    list_display = ["subject", "workflow", "audience", "state", "classifications_count", "retirement_reason"]
+    list_filter = ["workflow", "audience", "state", "retirement_reason"]
+
+
+@admin.register(Consensus)
+class ConsensusAdmin(ReadOnlyAdmin):
+    list_display = ["status", "task_key", "answer", "probability", "majority", "flagged"]
+    list_filter = ["flagged"]
+
+
+@admin.register(Skill)
+class SkillAdmin(ReadOnlyAdmin):
+    list_display = ["volunteer", "epoch", "task_key", "skill_bits", "answers_fitted", "muted"]
+    list_filter = ["muted"]
+
+
+@admin.register(GoldStandard)
+class GoldStandardAdmin(ReadOnlyAdmin):
+    list_display = ["subject", "workflow", "task_key", "answer", "author", "created_at"]
+
+
+admin.site.register(SkillEpoch, ReadOnlyAdmin)

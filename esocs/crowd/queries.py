@@ -1,0 +1,224 @@
+"""Reads of the crowd room: results for scientists, counted from the rows, and progress for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models.functions import Now
+
+from esocs.crowd.models import Answer, Assignment, Classification, Consensus, GoldStandard, SkillEpoch, SubjectStatus
+from esocs.machine.models import ModelVersion, Prediction, Route
+from esocs.projects.models import Media, Subject, Workflow
+from esocs.projects.rules import answer_labels, question_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowSummary:
+    """How far a workflow is."""
+
+    subjects: int
+    published: int
+    open: int
+    retired: int
+    contested: int
+    waiting_for_experts: int
+    classifications: int
+    volunteers: int
+    flagged: int
+    routes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def completeness(self) -> float:
+        """Share of the published subjects that need nobody any more, in [0, 1]."""
+        return self.retired / self.published if self.published else 0.0
+
+
+def current_epoch_number(workflow: Workflow) -> int:
+    """0 before anything was published."""
+    epoch = SkillEpoch.objects.filter(workflow=workflow, current=True).values_list("number", flat=True).first()
+    return epoch or 0
+
+
+def summarise_workflow(workflow: Workflow) -> WorkflowSummary:
+    """The numbers of a workflow, counted from the rows; gold and repeats are not counted."""
+    statuses = SubjectStatus.objects.filter(workflow=workflow)
+    experts = Q(audience=SubjectStatus.Audience.EXPERTS)
+    counts = statuses.aggregate(
+        published=Count("id", filter=~experts),
+        open=Count("id", filter=Q(state="open") & ~experts),
+        retired=Count("id", filter=Q(state="retired") & ~experts),
+        contested=Count("id", filter=Q(state="contested")),
+        waiting=Count("id", filter=Q(state="open") & experts),
+    )
+    classified = Classification.objects.filter(workflow=workflow, counted=True).aggregate(
+        n=Count("id"), volunteers=Count("volunteer", distinct=True)
+    )
+    return WorkflowSummary(
+        subjects=Subject.objects.filter(set_members__subject_set__workflows=workflow).distinct().count(),
+        published=counts["published"],
+        open=counts["open"],
+        retired=counts["retired"],
+        contested=counts["contested"],
+        waiting_for_experts=counts["waiting"],
+        classifications=classified["n"],
+        volunteers=classified["volunteers"],
+        flagged=Consensus.objects.filter(status__workflow=workflow, flagged=True).count(),
+        routes=count_current_routes(workflow),
+    )
+
+
+def count_current_routes(workflow: Workflow) -> dict[str, int]:
+    """Where the champion's newest policy sends the workflow's subjects."""
+    policy = _current_policy_id(workflow)
+    if policy is None:
+        return {}
+    rows = Route.objects.filter(policy_id=policy).values_list("decision").annotate(n=Count("id")).order_by()
+    return dict(rows)
+
+
+def _current_policy_id(workflow: Workflow) -> int | None:
+    champions = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION)
+    return champions.order_by("-policies__number").values_list("policies__id", flat=True).first()
+
+
+def list_results(
+    workflow: Workflow,
+    *,
+    state: str = "",
+    answer: int | None = None,
+    decision: str = "",
+    flagged: bool = False,
+) -> QuerySet[SubjectStatus]:
+    """Published subjects with consensus, route and picture, the newest retirement first.
+
+    Each row carries `consensus_rows`, `pictures` (prefetched lists), `route` and `subject.plane.product`.
+    """
+    rows = SubjectStatus.objects.filter(workflow=workflow)
+    if state:
+        rows = rows.filter(state=state)
+    if answer is not None:
+        rows = rows.filter(consensus__task_key=workflow.first_task, consensus__answer=answer)
+    if decision:
+        rows = rows.filter(route__decision=decision)
+    if flagged:
+        rows = rows.filter(Exists(Consensus.objects.filter(status=OuterRef("pk"), flagged=True)))
+    return (
+        rows.select_related("subject__plane__product", "route__prediction__model_version")
+        .prefetch_related(
+            Prefetch("consensus", to_attr="consensus_rows"),
+            Prefetch("subject__media", queryset=Media.objects.filter(role=Media.Role.LOCATION), to_attr="pictures"),
+        )
+        .order_by("-retired_at", "-id")
+    )
+
+
+def list_accepted(workflow: Workflow, *, answer: int | None = None) -> QuerySet[Route]:
+    """What the machine answered alone, under the newest policy of the champion."""
+    rows = Route.objects.filter(policy_id=_current_policy_id(workflow), decision=Route.Decision.ACCEPT)
+    if answer is not None:
+        rows = rows.filter(answer=answer)
+    return rows.select_related("prediction__subject__plane__product").order_by("-score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """One classification as scientists read it."""
+
+    classification_id: int
+    volunteer: str
+    answers: dict[str, str]
+    created_at: datetime
+    counted: bool
+    gold_standard: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectResult:
+    """Everything known about one subject in one workflow."""
+
+    subject: Subject
+    workflow: Workflow
+    status: SubjectStatus | None
+    question: str
+    labels: list[str]
+    consensus: Consensus | None
+    votes: list[Vote]
+    predictions: list[Prediction]
+    routes: list[Route]
+    gold: list[GoldStandard]
+    pictures: list[Media]
+    spectrum_data: Media | None
+
+
+def get_subject_result(workflow: Workflow, subject_id: int) -> SubjectResult | None:
+    """One subject with its votes, consensus, predictions, routes and gold; None when the workflow does not have it."""
+    members = Subject.objects.filter(set_members__subject_set__workflows=workflow, pk=subject_id)
+    subject = members.select_related("plane__product__batch", "plane__shard").first()
+    if subject is None:
+        return None
+    status = SubjectStatus.objects.filter(workflow=workflow, subject=subject).select_related("epoch").first()
+    consensus = Consensus.objects.filter(status=status, task_key=workflow.first_task).first() if status else None
+    media = list(Media.objects.filter(subject=subject).order_by("position"))
+    predictions = Prediction.objects.filter(subject=subject, model_version__workflow=workflow)
+    routes = Route.objects.filter(prediction__subject=subject, policy__model_version__workflow=workflow)
+    return SubjectResult(
+        subject=subject,
+        workflow=workflow,
+        status=status,
+        question=question_label(workflow.tasks, workflow.strings, workflow.first_task),
+        labels=answer_labels(workflow.tasks, workflow.strings, workflow.first_task),
+        consensus=consensus,
+        votes=list_votes(workflow, subject_id),
+        predictions=list(predictions.select_related("model_version").defer("embedding").order_by("-id")),
+        routes=list(routes.select_related("policy__model_version").order_by("-id")),
+        gold=list(GoldStandard.objects.filter(workflow=workflow, subject=subject).select_related("author")),
+        pictures=[m for m in media if m.role == Media.Role.LOCATION],
+        spectrum_data=next((m for m in media if m.role == Media.Role.SPECTRUM_DATA), None),
+    )
+
+
+def list_votes(workflow: Workflow, subject_id: int) -> list[Vote]:
+    """Every classification of a subject, oldest first, with the labels of the workflow as it is now."""
+    rows = Classification.objects.filter(workflow=workflow, subject_id=subject_id)
+    rows = rows.select_related("volunteer__user").prefetch_related("answers").order_by("id")
+    return [
+        Vote(
+            classification_id=row.pk,
+            volunteer=str(row.volunteer.user) if row.volunteer.user else f"anonymous {row.volunteer_id}",
+            answers={a.task_key: _label(workflow, a) for a in row.answers.all()},
+            created_at=row.created_at,
+            counted=row.counted,
+            gold_standard=row.gold_standard,
+        )
+        for row in rows
+    ]
+
+
+def _label(workflow: Workflow, answer: Answer) -> str:
+    labels = answer_labels(workflow.tasks, workflow.strings, answer.task_key)
+    return labels[answer.answer] if answer.answer < len(labels) else str(answer.answer)
+
+
+def count_available(workflow: Workflow, volunteer_id: int) -> int:
+    """How many open subjects a volunteer has not classified yet, whoever else holds them."""
+    done = Classification.objects.filter(workflow=workflow, volunteer_id=volunteer_id).values("subject_id")
+    rows = SubjectStatus.objects.filter(workflow=workflow, state="open", audience="volunteers")
+    return rows.exclude(subject_id__in=done).count()
+
+
+def count_reserved(workflow: Workflow) -> int:
+    """Reservations that somebody holds at this moment."""
+    return Assignment.objects.filter(status__workflow=workflow, expires_at__gt=Now()).count()
+
+
+def consensus_by_subject(workflow: Workflow) -> dict[int, dict[str, Any]]:
+    """Subject id → answer, probability, state and votes of every published subject."""
+    rows = Consensus.objects.filter(status__workflow=workflow, task_key=workflow.first_task)
+    values = rows.values_list(
+        "status__subject_id", "answer", "probability", "status__state", "answer_counts", "status__blind"
+    )
+    names = ("answer", "probability", "state", "answer_counts", "blind")
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in values}

@@ -1,0 +1,104 @@
+"""What a volunteer's matrix is shrunk towards, and how hard: guessed at first, then learned from the votes.
+
+A pure function of the fit's expected counts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from esocs.crowd.votes import Votes
+
+Floats: TypeAlias = NDArray[np.float32]
+
+DIAGONAL = 0.7
+"""Share of right answers in the matrix that stands for a volunteer of whom nothing is known."""
+
+POOLED_SHARE = 0.5
+"""Share of the pooled matrix in what a volunteer is shrunk towards, before it is learned."""
+
+POOLED_SHARES = (0.5, 0.8)
+"""Shares tried: never 1, as the diagonal keeps answers from trading places."""
+
+FACTORS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Multiples of the guessed strength that are tried."""
+
+SAMPLE = 1 << 15
+"""Counts from which strength and share are learned: enough to tell the grid's points apart."""
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """Dirichlet prior of every volunteer's rows.
+
+    Attributes:
+        matrix: (K, K) float32, rows = true answer, sum to 1.
+        factor: multiplies the strength guessed for each volunteer.
+    """
+
+    matrix: Floats
+    factor: float
+
+
+def diagonal_matrix(n_answers: int) -> Floats:
+    """(K, K) with 0.7 on the diagonal and the rest spread evenly; [[1]] for a single answer."""
+    if n_answers == 1:
+        return np.ones((1, 1), np.float32)
+    matrix = np.full((n_answers, n_answers), (1 - DIAGONAL) / (n_answers - 1), np.float32)
+    np.fill_diagonal(matrix, DIAGONAL)
+    return matrix
+
+
+def shrinkage_matrix(pooled: NDArray[Any], share: float = POOLED_SHARE) -> Floats:
+    """Mix share · pooled + (1 − share) · diagonal matrix; (K, K), rows sum to 1."""
+    diagonal = diagonal_matrix(len(pooled))
+    return np.asarray(share * np.asarray(pooled) + (1 - share) * diagonal, np.float32)
+
+
+def shrunken_confusion(counts: Floats, *, shrinkage: Floats, strength: Floats) -> Floats:
+    """(counts + s · shrinkage) / (row sum + s); counts (V, K, K), shrinkage (K, K), strength (V,)."""
+    pseudo = strength[:, None, None]
+    total: Floats = counts.sum(axis=2, keepdims=True) + pseudo
+    return np.asarray((counts + pseudo * shrinkage) / total, np.float32)
+
+
+def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Floats, strength: Floats) -> Shrinkage:
+    """Empirical Bayes: the strength and share under which the volunteers' counts are most probable.
+
+    Volunteers' rows are Dirichlet-multinomial around the shrinkage matrix (Minka 2000, "Estimating a Dirichlet
+    distribution"); a log-normal prior (one octave) around the guess decides where few votes tell nothing.
+
+    Args:
+        votes: their pairs.
+        counts: (U, K) expected votes of each pair.
+        volunteer_counts: (V, K) their sum over each volunteer's pairs.
+        pooled: (K, K).
+        strength: (V,) guessed pseudo-votes.
+    """
+    K = votes.n_answers
+    active = np.unique(votes.volunteer)
+    stride = max(1, math.ceil(len(votes.pairs) * K / SAMPLE))
+    chosen = np.zeros(votes.n_volunteers, bool)
+    chosen[active[::stride]] = True
+    pair = np.flatnonzero(chosen[votes.volunteer])
+    n = volunteer_counts[chosen].astype(np.float64)
+    guess_of_volunteer = strength[chosen, None].astype(np.float64)
+    guess_of_pair = strength[votes.volunteer[pair], None].astype(np.float64)
+    observed = counts[pair].astype(np.float64)
+    best = (-math.inf, 1.0, POOLED_SHARE)
+    for share in POOLED_SHARES:
+        prior = shrinkage_matrix(pooled, share).T[votes.answer[pair]].astype(np.float64)
+        for factor in FACTORS:
+            s, alpha = factor * guess_of_volunteer, factor * guess_of_pair * prior
+            evidence = float((gammaln(s) - gammaln(s + n)).sum())
+            evidence += float((gammaln(alpha + observed) - gammaln(alpha)).sum())
+            evidence -= 0.5 * math.log2(factor) ** 2
+            if evidence > best[0]:
+                best = (evidence, factor, share)
+    return Shrinkage(shrinkage_matrix(pooled, best[2]), best[1])

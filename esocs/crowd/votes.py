@@ -1,0 +1,253 @@
+"""Votes as a sparse matrix of ones, sorted once: the form in which the skill fit and the batch posterior run.
+
+The classifications' rows are the source of truth. The sorted form depends on what was voted, not on its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from classifier.errors import EsocsError
+
+Integers: TypeAlias = NDArray[Any]
+
+BLOCK_VOTES = 1 << 17
+"""Votes handled at once, at most."""
+
+BLOCK_CELLS = 1 << 16
+"""Subjects × answers handled at once, at most: 256 kB of posteriors stay in a core's own cache."""
+
+
+class InvalidVotesError(EsocsError):
+    """A row of the votes, the gold or the priors that cannot mean anything; `row` is its index, or -1."""
+
+    code = "invalid_votes"
+    status = 422
+
+    def __init__(self, message: str, *, row: int = -1, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.row = row
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Votes in blocks of consecutive subjects, within a block by volunteer and answer.
+
+    A block's columns are the (volunteer, answer) pairs that occur in it, ascending, so a product with a table of
+    the pairs reads the (large) table in order, and only the block's (small) subjects at random.
+
+    Attributes:
+        row: (N,) int32, subject of each vote, counted from its block's first subject.
+        column: (N,) int32, pair of each vote, counted from its block's first pair.
+        first_vote: (B + 1,) int64, where each block's votes start.
+        first_subject: (B + 1,) int64, where each block's subjects start.
+        block_pairs: (sum of the blocks' pairs,) int64, each block's pairs as indices into `pairs`.
+        first_pair: (B + 1,) int64, where each block's pairs start in `block_pairs`.
+        pairs: (U,) int64, the pairs that occur, volunteer * n_answers + answer, ascending.
+        per_subject: (S,) int64, votes of each subject.
+        n_volunteers: V; a volunteer without a vote is allowed.
+        n_answers: K.
+    """
+
+    row: NDArray[np.int32]
+    column: NDArray[np.int32]
+    first_vote: NDArray[np.int64]
+    first_subject: NDArray[np.int64]
+    block_pairs: NDArray[np.int64]
+    first_pair: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+    per_subject: NDArray[np.int64]
+    n_volunteers: int
+    n_answers: int
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        subject: Integers,
+        volunteer: Integers,
+        answer: Integers,
+        n_subjects: int,
+        n_volunteers: int,
+        n_answers: int,
+        pairs: NDArray[np.int64] | None = None,
+    ) -> Votes:
+        """Check and sort the votes.
+
+        Args:
+            subject: (N,) integers in [0, n_subjects).
+            volunteer: (N,) integers in [0, n_volunteers).
+            answer: (N,) integers in [0, n_answers).
+            n_subjects: S.
+            n_volunteers: V.
+            n_answers: K, at least 1.
+            pairs: a superset of the pairs that occur, as several parts of one fit share it; None: those here.
+
+        Raises:
+            InvalidVotesError: arrays of different length, not integers, or out of range; names the row.
+        """
+        if n_answers < 1 or n_subjects < 0 or n_volunteers < 0:
+            raise InvalidVotesError(
+                f"{n_subjects} subjects, {n_volunteers} volunteers and {n_answers} answers cannot be fitted.",
+                hint="A task needs at least one answer.",
+            )
+        subject = _checked(subject, name="subject", below=n_subjects)
+        volunteer = _checked(volunteer, name="volunteer", below=n_volunteers)
+        answer = _checked(answer, name="answer", below=n_answers)
+        if not len(subject) == len(volunteer) == len(answer):
+            shortest = min(len(subject), len(volunteer), len(answer))
+            raise InvalidVotesError(
+                f"Row {shortest}: {len(subject)} subjects, {len(volunteer)} volunteers and {len(answer)} "
+                "answers do not make rows.",
+                row=shortest,
+            )
+        if pairs is None:
+            pairs = pairs_in(volunteer, answer, n_volunteers=n_volunteers, n_answers=n_answers)
+        column = _columns(volunteer, answer, pairs=pairs, n_pairs=n_volunteers * n_answers, K=n_answers)
+        per_subject = np.bincount(subject, minlength=n_subjects).astype(np.int64, copy=False)
+        first_subject = _blocks(per_subject, n_answers=n_answers)
+        first_vote = np.concatenate([[0], np.cumsum(per_subject)])[first_subject]
+        key, row_bits, column_bits = _key(subject, column, first_subject=first_subject, n_columns=len(pairs))
+        row = (key & ((1 << row_bits) - 1)).astype(np.int32)
+        key >>= row_bits
+        new = np.ones(len(key), bool)
+        np.not_equal(key[1:], key[:-1], out=new[1:])
+        key &= (1 << column_bits) - 1
+        block_pairs = key[new]
+        number = np.cumsum(new, dtype=np.int64, out=key)
+        first_pair = np.concatenate([[0], number])[first_vote]
+        number -= np.repeat(first_pair[:-1] + 1, np.diff(first_vote))
+        return cls(
+            row=row,
+            column=number.astype(np.int32),
+            first_vote=first_vote,
+            first_subject=first_subject,
+            block_pairs=block_pairs,
+            first_pair=first_pair,
+            pairs=pairs,
+            per_subject=per_subject,
+            n_volunteers=n_volunteers,
+            n_answers=n_answers,
+        )
+
+    @property
+    def n_subjects(self) -> int:
+        return len(self.per_subject)
+
+    @cached_property
+    def answer(self) -> NDArray[np.int64]:
+        """(U,) the answer of each column."""
+        return self.pairs % self.n_answers
+
+    @cached_property
+    def volunteer(self) -> NDArray[np.int64]:
+        """(U,) the volunteer of each column."""
+        return self.pairs // self.n_answers
+
+    def blocks(self, dtype: type[np.float32 | np.int64] = np.float32) -> Iterator[Block]:
+        """The subjects in consecutive blocks; the votes are views, nothing is copied."""
+        ones = np.ones(int(np.diff(self.first_vote).max(initial=0)), dtype)
+        for b in range(len(self.first_vote) - 1):
+            votes = slice(self.first_vote[b], self.first_vote[b + 1])
+            pairs = self.block_pairs[self.first_pair[b] : self.first_pair[b + 1]]
+            subjects = slice(int(self.first_subject[b]), int(self.first_subject[b + 1]))
+            matrix = sparse.coo_array(
+                (ones[: votes.stop - votes.start], (self.row[votes], self.column[votes])),
+                shape=(subjects.stop - subjects.start, len(pairs)),
+            )
+            yield Block(subjects, pairs, matrix)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive subjects and their votes.
+
+    Attributes:
+        subjects: which subjects.
+        pairs: (P,) int64, which of `Votes.pairs` occur, ascending, each once.
+        matrix: sparse (subjects of the block, P) of ones.
+    """
+
+    subjects: slice
+    pairs: NDArray[np.int64]
+    matrix: sparse.coo_array
+
+
+def pairs_in(volunteer: Integers, answer: Integers, *, n_volunteers: int, n_answers: int) -> NDArray[np.int64]:
+    """The (volunteer, answer) pairs that occur, volunteer * n_answers + answer, ascending."""
+    used = np.zeros((n_volunteers, n_answers), bool)
+    used[volunteer, answer] = True
+    return np.flatnonzero(used)
+
+
+def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:
+    """(N,) which rows are a volunteer's first vote on a subject: repeats are kept as rows and do not count."""
+    order = np.lexsort((np.arange(len(subject)), volunteer, subject))
+    s, v = np.asarray(subject)[order], np.asarray(volunteer)[order]
+    first = np.ones(len(s), bool)
+    first[1:] = (s[1:] != s[:-1]) | (v[1:] != v[:-1])
+    keep = np.zeros(len(s), bool)
+    keep[order] = first
+    return keep
+
+
+def _columns(volunteer: Integers, answer: Integers, *, pairs: NDArray[np.int64], n_pairs: int, K: int) -> Integers:
+    """(N,) index of each vote's pair in `pairs`."""
+    pair = volunteer.astype(np.int32 if n_pairs <= np.iinfo(np.int32).max else np.int64)
+    np.multiply(pair, K, out=pair)
+    np.add(pair, answer, out=pair, casting="unsafe")
+    if len(pairs) == n_pairs:
+        return pair
+    lookup = np.full(n_pairs, -1, np.int32)
+    lookup[pairs] = np.arange(len(pairs), dtype=np.int32)
+    column: Integers = lookup[pair]
+    if len(column) and int(column.min()) < 0:
+        row = int(np.argmax(column < 0))
+        raise InvalidVotesError(f"Row {row}: its volunteer and answer are not among the pairs.", row=row)
+    return column
+
+
+def _blocks(per_subject: NDArray[np.int64], *, n_answers: int) -> NDArray[np.int64]:
+    """(B + 1,) bounds of runs of subjects that stay within both limits (or of a single subject)."""
+    most_subjects = max(BLOCK_CELLS // n_answers, 1)
+    work = np.concatenate([[0], np.cumsum(per_subject)])
+    bounds = [0]
+    while bounds[-1] < len(per_subject):
+        here = bounds[-1]
+        within = int(np.searchsorted(work, work[here] + BLOCK_VOTES, side="right")) - 1
+        bounds.append(min(max(within, here + 1), here + most_subjects, len(per_subject)))
+    return np.array(bounds, np.int64)
+
+
+def _key(
+    subject: Integers, column: Integers, *, first_subject: NDArray[np.int64], n_columns: int
+) -> tuple[NDArray[np.int64], int, int]:
+    """Each vote as one 64-bit number, block · column · row, sorted; and the bits of row and of column."""
+    row_bits = int(np.diff(first_subject).max(initial=1)).bit_length()
+    column_bits = max(n_columns, 1).bit_length()
+    block = np.repeat(np.arange(len(first_subject) - 1), np.diff(first_subject))
+    base = (block << (row_bits + column_bits)) + (np.arange(len(block)) - first_subject[block])
+    key = base[subject]
+    shifted = column.astype(np.int64)
+    shifted <<= row_bits
+    key += shifted
+    del shifted
+    key.sort()
+    return key, row_bits, column_bits
+
+
+def _checked(values: Integers, *, name: str, below: int) -> Integers:
+    values = np.asarray(values)
+    if values.ndim != 1 or (len(values) and values.dtype.kind not in "iu"):
+        raise InvalidVotesError(f"`{name}` is not one row of integers but {values.dtype} {values.shape}.")
+    if len(values) and (int(values.min()) < 0 or int(values.max()) >= below):
+        row = int(np.argmax((values < 0) | (values >= below)))
+        raise InvalidVotesError(f"Row {row}: {name} {int(values[row])} is not between 0 and {below - 1}.", row=row)
+    return values if len(values) else values.astype(np.int64)

@@ -1,0 +1,94 @@
+"""Reads of the machine room: predictions as arrays, and what in distribution means for a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from django.db.models import Count
+
+from classifier.calibration import OutOfDistribution, fit_out_of_distribution
+from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionTable:
+    """N predictions of one model version.
+
+    Attributes:
+        ids: (N,) of the rows.
+        subject_ids: (N,).
+        probabilities: (N, K) mean softmax before temperature.
+        embeddings: (N, D) of length one.
+        usable: (N,) whether the plane's quality flags pass.
+    """
+
+    ids: np.ndarray
+    subject_ids: np.ndarray
+    probabilities: np.ndarray
+    embeddings: np.ndarray
+    usable: np.ndarray
+
+
+def read_predictions(
+    model: ModelVersion, *, subject_ids: list[int] | None = None, id_range: tuple[int, int] | None = None
+) -> PredictionTable:
+    """Predictions of a model, of chosen subjects or a range of row ids, in the order of their ids."""
+    rows = Prediction.objects.filter(model_version=model).order_by("id")
+    if subject_ids is not None:
+        rows = rows.filter(subject_id__in=subject_ids)
+    if id_range is not None:
+        rows = rows.filter(id__range=id_range)
+    values = list(rows.values_list("id", "subject_id", "probabilities", "embedding", "subject__plane__usable"))
+    K = len(model.class_names)
+    return PredictionTable(
+        ids=np.array([v[0] for v in values], dtype=np.int64),
+        subject_ids=np.array([v[1] for v in values], dtype=np.int64),
+        probabilities=np.array([v[2] for v in values], dtype=np.float64).reshape(-1, K),
+        embeddings=_unit(np.array([v[3].to_numpy() for v in values], dtype=np.float32)),
+        usable=np.array([v[4] is not False for v in values], dtype=bool),
+    )
+
+
+def _unit(embeddings: np.ndarray) -> np.ndarray:
+    """Half-precision storage bends lengths a little; distances are taken on the unit sphere."""
+    embeddings = embeddings.reshape(-1, EMBEDDING_DIMENSIONS)
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def read_scores(model: ModelVersion, *, leave_out: np.ndarray, most: int = 100_000) -> np.ndarray:
+    """Scores of the model's other predictions, as a pool from which thresholds to test may be taken."""
+    rows = Prediction.objects.filter(model_version=model).exclude(subject_id__in=leave_out.tolist())
+    rows = rows.exclude(subject_id__in=model.card.get("trained_on", []))
+    return np.array([max(p) for (p,) in rows.values_list("probabilities")[:most].iterator()], dtype=np.float64)
+
+
+@lru_cache(maxsize=2)
+def _out_of_distribution(model_id: int, trained: int) -> OutOfDistribution:
+    """Depends on the model alone: on the embeddings of what it was trained on and of what it held out."""
+    del trained
+    model = ModelVersion.objects.get(pk=model_id)
+    held_out = set(model.card.get("held_out", []))
+    seen = read_predictions(model, subject_ids=model.card.get("trained_on", []))
+    is_held_out = np.isin(seen.subject_ids, list(held_out))
+    return fit_out_of_distribution(seen.embeddings[~is_held_out], seen.embeddings[is_held_out])
+
+
+def out_of_distribution(model: ModelVersion) -> OutOfDistribution:
+    """The model's own measure of distance from what it knows. Needs predictions of its training subjects."""
+    known = Prediction.objects.filter(model_version=model, subject_id__in=model.card.get("trained_on", [])).count()
+    return _out_of_distribution(model.pk, known)
+
+
+def count_routes(policy: RoutingPolicy) -> dict[str, int]:
+    """How many subjects a policy sent where."""
+    rows = Route.objects.filter(policy=policy).values_list("decision").annotate(n=Count("id")).order_by()
+    return dict(rows)
+
+
+def list_reserved(workflow_id: int, purpose: str) -> list[int]:
+    """The subjects set aside for a purpose."""
+    rows = ReservedSubject.objects.filter(workflow_id=workflow_id, purpose=purpose)
+    return list(rows.order_by("id").values_list("subject_id", flat=True))
