@@ -1,6 +1,6 @@
 """Planes and spectra for eyes: robust limits, stretch, JPEG, a 16-bit plane for the browser's own stretch.
 
-Everything here takes planes in units of sky noise (see ``classifier.fits.content.Cutout``) or a ``Spectrum``.
+Everything here takes planes in units of sky noise (``classifier.fits.content.Cutout``) or a ``DisplaySpectrum``.
 """
 
 from __future__ import annotations

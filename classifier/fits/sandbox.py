@@ -29,6 +29,7 @@ from classifier.fits.errors import FitsError, TimedOutError, TooMuchMemoryError,
 from classifier.fits.limits import Limits
 from classifier.fits.wire import LENGTHS, MAX_BODY_BYTES, MAX_HEAD_BYTES, decode_answer, encode_request
 
+_CHILD_MODULE = "classifier.fits.child"
 # Requests in flight a child, so that it never waits for us; small ones only, so that we never wait for it.
 _DEPTH = 3
 _SMALL_REQUEST_BYTES = 4096
@@ -238,7 +239,7 @@ class _Child:
         limits = json.dumps(dataclasses.asdict(self._limits))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "classifier.fits.child", limits],
+                [sys.executable, "-P", "-m", _CHILD_MODULE, limits],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -254,7 +255,7 @@ class _Child:
             self._kill()
             raise ReaderUnavailableError(
                 "The process that reads FITS files cannot start.",
-                hint=f"Try: {sys.executable} -P -m classifier.fits.child '{{}}'",
+                hint=f"Try: {sys.executable} -P -m {_CHILD_MODULE} '{{}}'",
             ) from error
         if greeting != READY:
             self._kill()
@@ -281,14 +282,14 @@ class _Child:
         deadline = time.monotonic() + self._limits.wall_s
         head_bytes, body_bytes = LENGTHS.unpack(self._take(LENGTHS.size, deadline))
         if head_bytes > MAX_HEAD_BYTES or body_bytes > MAX_BODY_BYTES:
-            raise _DiedError(timed_out=False)
+            raise _DiedError(garbled=True)
         return self._take(head_bytes, deadline), self._take(body_bytes, deadline)
 
     def _take(self, count: int, deadline: float) -> bytes:
         """Exactly so many bytes of the child's output."""
         process = self._process
         if process is None or process.stdout is None:
-            raise _DiedError(timed_out=False)
+            raise _DiedError
         poller = select.poll()
         poller.register(process.stdout.fileno(), select.POLLIN | select.POLLHUP)
         while len(self._received) < count:
@@ -297,7 +298,7 @@ class _Child:
                 raise _DiedError(timed_out=True)
             chunk = os.read(process.stdout.fileno(), _READ_BYTES)
             if not chunk:
-                raise _DiedError(timed_out=False)
+                raise _DiedError
             self._received += chunk
         taken = bytes(self._received[:count])
         del self._received[:count]
@@ -306,15 +307,17 @@ class _Child:
     def _bury(self, death: _DiedError) -> FitsError | None:
         """The error of the file that a dead or stuck child was reading; None after a first retry."""
         process = self._process
-        if death.timed_out or process is None:
+        if process is None or death.timed_out:
             self._kill()
             return TimedOutError(f"Reading the file took more than {self._limits.wall_s:g} s.")
-        try:
-            status = process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            return UnreadableError("The reading process gave an answer that makes no sense.")
+        if not death.garbled:
+            # Its output has ended, so it is about to; one that lingers is killed below.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5.0)
+        status = process.returncode
         self._kill()
+        if status is None:
+            return UnreadableError("The file made its reader give an answer that makes no sense.")
         if status == -signal.SIGXCPU:
             return TimedOutError(f"Reading the file took more than {self._limits.cpu_s} s of processor time.")
         if status == -signal.SIGKILL:
@@ -349,6 +352,7 @@ class _Child:
 
 
 class _DiedError(Exception):
-    def __init__(self, *, timed_out: bool) -> None:
-        super().__init__(timed_out)
+    def __init__(self, *, timed_out: bool = False, garbled: bool = False) -> None:
+        super().__init__()
         self.timed_out = timed_out
+        self.garbled = garbled

@@ -1,0 +1,46 @@
+"""A child whose parser does what the file's name says: what no test file could be relied on to provoke."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from classifier.fits import child
+from classifier.fits.content import FitsContent
+from classifier.fits.parsing import parse_file
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def babble() -> None:
+    for descriptor in range(3, 16):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"\xff" * 64)
+
+
+DEEDS = {
+    "spin": spin,
+    "babble": babble,
+    "hang": signal.pause,
+    "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exit": lambda: os._exit(3),
+    "memory": lambda: bytearray(4 * 1024**3),
+}
+
+
+def misbehave(path: Path, **options: Any) -> FitsContent:
+    if path.name in DEEDS:
+        DEEDS[path.name]()
+    return parse_file(path, **options)
+
+
+if __name__ == "__main__":
+    child.parse_file = misbehave
+    child.main()
