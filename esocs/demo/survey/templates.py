@@ -237,6 +237,6 @@ def lyman_forest(rest_nm: Array, rng: Rng, *, redshift: float) -> Array:
     mean_depth = 0.0018 * np.maximum(1 + observed_z, 0.5) ** 3.92
     clumps = rng.gamma(0.6, 1 / 0.6, size=int(forest.sum()))
     kernel = np.array([0.15, 0.35, 0.35, 0.15])
-    transmission[forest] = np.exp(-mean_depth * 1.5 * np.convolve(clumps, kernel, mode="same"))
+    transmission[forest] = np.exp(-mean_depth * 1.5 * np.convolve(clumps, kernel)[: clumps.size])
     transmission[rest_nm < 91.2] *= 0.08
     return transmission

@@ -9,6 +9,7 @@ from esocs.demo.survey.defects import KINDS, draw_defect
 from esocs.demo.survey.difficulty import SPECTRUM_CLASSES, Draw, object_rng
 from esocs.demo.survey.spectra import SECOND_CLASSES, simulate_spectrum
 from esocs.demo.survey.tables import LAYOUTS, to_air
+from esocs.demo.survey.templates import lyman_forest
 
 
 @pytest.mark.parametrize("class_name", SPECTRUM_CLASSES)
@@ -96,6 +97,14 @@ def test_the_survey_has_every_layout_and_some_errors_that_hold_nothing(
                 empty += bool(np.isnan(units[1].data[error]).all())
     assert seen == {(layout.telescope, layout.instrument) for layout in LAYOUTS}
     assert 1 <= empty <= 15
+
+
+@pytest.mark.parametrize("redshift", [2.03, 2.0437, 2.05, 3.9])
+def test_the_forest_may_begin_anywhere_near_the_blue_end(redshift: float) -> None:
+    rest = np.linspace(370, 950, 3000) / (1 + redshift)
+    transmission = lyman_forest(rest, np.random.default_rng(1), redshift=redshift)
+    assert ((transmission > 0) & (transmission <= 1)).all()
+    assert (transmission[rest > 121] == 1).all()
 
 
 def test_air_wavelengths_are_those_of_the_standard_tables() -> None:
