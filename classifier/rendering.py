@@ -40,8 +40,8 @@ JPEG_QUALITY = 90
 Stretch = Literal["asinh", "linear", "log"]
 
 # In sky sigmas: linear within the noise, logarithmic above it (Lupton et al. 2004, PASP 116, 133).
-_SOFTENING = 3.0
-_LOW_SIGMAS = -1.5
+_SOFTENING = 2.0
+_LOW_SIGMAS = -2.5
 _LEAST_RANGE_SIGMAS = 10.0
 _HIGH_QUANTILE = 0.9985
 _SAMPLE_STEP = 3
@@ -65,7 +65,7 @@ _CURVES: dict[Stretch, NDArray[np.float32]] = {
 def sky_limits(planes: NDArray[np.float16]) -> NDArray[np.float32]:
     """Black and white points from a robust sample of each plane.
 
-    Black lies 1.5 sigma below the sky, so that the noise stays visible; white at the 99.85th percentile of a
+    Black lies 2.5 sigma below the sky, so that the noise stays visible; white at the 99.85th percentile of a
     ninth of the pixels, at least 10 sigma above black, so that a blank field is not stretched into texture.
 
     Args:

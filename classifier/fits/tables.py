@@ -13,7 +13,7 @@ from classifier.fits.errors import ImplausibleSizeError, UnreadableError
 from classifier.fits.headers import Hdu
 from classifier.fits.storage import Buffer
 
-_FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(?:([LXBIJKAEDCM])\(\d*\))?.*")
+_FORM = re.compile(r"([0-9]*)([LXBIJKAEDCMPQ])(.?).*")
 _BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
 _NUMBERS = {"B": ">u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _MAX_ELEMENTS = 1 << 26
@@ -67,7 +67,8 @@ def list_columns(hdu: Hdu) -> tuple[Column, ...]:
             raise UnreadableError(f"TFORM{number} is missing or senseless.")
         repeat, letter = int(form[1] or 1), form[2]
         name, utype, ucd, unit = (header.text(f"{stem}{number}") or "" for stem in ("TTYPE", "TUTYP", "TUCD", "TUNIT"))
-        columns.append(Column(number, name, utype, ucd, unit, offset, repeat, letter, form[3] or ""))
+        element = form[3] if letter in "PQ" else ""
+        columns.append(Column(number, name, utype, ucd, unit, offset, repeat, letter, element))
         offset += (repeat + 7) // 8 if letter == "X" else repeat * _BYTES[letter]
     if offset > hdu.shape[1]:
         raise UnreadableError(f"The columns need {offset:,} bytes a row; the row has {hdu.shape[1]:,}.")

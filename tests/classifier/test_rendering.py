@@ -1,0 +1,180 @@
+"""Pictures: what a volunteer sees of a plane or a spectrum."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from PIL import Image
+
+from classifier.cutouts import resample_spectrum
+from classifier.fits.content import CutSpec, Spectrum
+from classifier.fits.limits import Limits
+from classifier.fits.parsing import parse_file
+from classifier.fits.spectra import NETWORK_WAVELENGTHS_NM
+from classifier.rendering import (
+    DISPLAY_SIZE_PX,
+    Stretch,
+    decode_display_plane,
+    encode_display_plane,
+    encode_jpeg,
+    enlarge,
+    render_planes,
+    render_spectrum,
+    sky_limits,
+    spectrum_json,
+    stretch_planes,
+)
+from classifier.spectrum_picture import tick_positions
+
+ANY_PLANES = hnp.arrays(np.float16, (2, 12, 12), elements=st.floats(-1000, 60000, width=16))
+
+
+def sky(count: int = 3) -> NDArray[np.float16]:
+    planes = np.random.default_rng(0).normal(size=(count, 128, 128))
+    planes[:, 60:68, 60:68] += 300.0
+    return planes.astype(np.float16)
+
+
+def a_spectrum(count: int = 1500) -> Spectrum:
+    wavelength = np.linspace(400.0, 900.0, count)
+    flux = (1e-16 * (1 + np.random.default_rng(1).normal(0.0, 0.1, count))).astype(np.float32)
+    flux[100:110] = np.nan
+    return Spectrum(
+        wavelength_nm=wavelength,
+        flux=flux,
+        error=np.full(count, 1e-17, dtype=np.float32),
+        plane=resample_spectrum(wavelength_nm=wavelength, flux=flux, grid_nm=NETWORK_WAVELENGTHS_NM),
+        flux_unit="erg s-1 cm-2 nm-1",
+        elements=count,
+        from_air=False,
+        medium_declared=True,
+        missing_share=0.0,
+        coverage=0.8,
+        snr=10.0,
+        wavelength_min_nm=400.0,
+        wavelength_max_nm=900.0,
+    )
+
+
+def test_the_noise_is_visible_and_the_source_is_white() -> None:
+    (picture,) = stretch_planes(sky(1))
+    assert 30 < np.median(picture) < 110
+    assert picture[60:68, 60:68].min() > 240
+
+
+def test_the_first_row_of_the_file_is_at_the_bottom() -> None:
+    planes = np.zeros((1, 16, 16), dtype=np.float16)
+    planes[0, 0] = 100.0
+    (picture,) = stretch_planes(planes)
+    assert picture[-1].min() > picture[0].max()
+
+
+def test_a_blank_field_is_not_stretched_into_texture() -> None:
+    low, high = sky_limits(np.random.default_rng(0).normal(size=(1, 64, 64)).astype(np.float16))[0]
+    assert high - low >= 10.0
+
+
+def test_each_plane_of_a_batch_is_stretched_by_itself() -> None:
+    planes = sky(3)
+    planes[1] *= np.float16(20)
+    together = stretch_planes(planes)
+    for k in range(3):
+        assert np.array_equal(together[k], stretch_planes(planes[k : k + 1])[0])
+
+
+@given(ANY_PLANES, st.sampled_from(["asinh", "linear", "log"]))
+def test_every_stretch_is_monotonic_for_any_plane(planes: NDArray[np.float16], stretch: Stretch) -> None:
+    pictures = stretch_planes(planes, stretch=stretch)
+    for plane, picture in zip(planes, pictures, strict=True):
+        order = np.argsort(plane[::-1].ravel().astype(np.float32), kind="stable")
+        assert np.all(np.diff(picture.ravel()[order].astype(int)) >= 0)
+
+
+def test_the_asinh_stretch_follows_its_formula() -> None:
+    planes = sky(1)
+    ((low, high),) = limits = np.array([[-1.5, 200.0]], dtype=np.float32)
+    a, b = np.arcsinh(low / 2.0), np.arcsinh(high / 2.0)
+    expected = np.clip((np.arcsinh(planes[0, ::-1].astype(np.float64) / 2.0) - a) / (b - a) * 255, 0, 255)
+    assert np.abs(stretch_planes(planes, limits=limits)[0] - expected).max() <= 0.51
+
+
+def test_a_jpeg_has_the_size_of_the_display() -> None:
+    pictures = render_planes(sky(2))
+    for encoded in pictures:
+        image = Image.open(io.BytesIO(encoded))
+        assert (image.format, image.mode, image.size) == ("JPEG", "L", (DISPLAY_SIZE_PX, DISPLAY_SIZE_PX))
+
+
+def test_a_jpeg_looks_like_what_was_stretched() -> None:
+    (picture,) = stretch_planes(sky(1))
+    encoded = encode_jpeg(picture, size_px=128)
+    assert np.abs(np.asarray(Image.open(io.BytesIO(encoded))).astype(int) - picture).mean() < 4
+
+
+def test_enlarging_agrees_with_pillow_and_keeps_proportions() -> None:
+    y, x = np.mgrid[:100, :128]
+    smooth = (128 + 60 * np.sin(x / 7) * np.cos(y / 9)).astype(np.uint8)
+    ours = enlarge(smooth, size_px=424)
+    theirs = np.asarray(Image.fromarray(smooth).resize((424, 331), Image.Resampling.BICUBIC))
+    assert ours.shape == (331, 424)
+    assert np.abs(ours.astype(int) - theirs)[6:-6, 6:-6].max() <= 1
+
+
+@given(hnp.arrays(np.float16, (8, 6), elements=st.floats(width=16)))
+def test_the_display_plane_comes_back_bit_for_bit(plane: NDArray[np.float16]) -> None:
+    decoded = decode_display_plane(encode_display_plane(plane))
+    assert np.array_equal(np.ascontiguousarray(decoded).view(np.uint16), plane.view(np.uint16))
+
+
+def test_a_spectrum_is_drawn_with_axes_and_band() -> None:
+    image = Image.open(io.BytesIO(render_spectrum(a_spectrum())))
+    assert (image.format, image.size) == ("PNG", (848, 424))
+    assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+
+
+@pytest.mark.parametrize(
+    "flux",
+    [np.zeros(50), np.full(50, 7.0), np.where(np.arange(50) == 25, 1.0, np.nan), np.linspace(-1e30, 1e30, 50)],
+)
+def test_a_strange_spectrum_is_drawn_all_the_same(flux: NDArray[np.float64]) -> None:
+    spectrum = replace(
+        a_spectrum(50), flux=flux.astype(np.float32), error=None, wavelength_min_nm=652.0, wavelength_max_nm=652.0
+    )
+    assert render_spectrum(spectrum, width_px=320, height_px=160).startswith(b"\x89PNG")
+
+
+@given(st.floats(-1e30, 1e30), st.floats(1e-6, 1e30), st.integers(2, 12))
+def test_ticks_are_few_and_lie_in_the_range(low: float, span: float, about: int) -> None:
+    ticks = tick_positions(low, low + span, about=about)
+    assert len(ticks) <= 2 * about + 2
+    assert all(low - 0.01 * span <= tick <= low + 1.01 * span for tick in ticks)
+
+
+def test_the_browser_gets_rounded_numbers_and_nulls() -> None:
+    told = json.loads(spectrum_json(a_spectrum()))
+    assert told["flux"][100] is None
+    assert told["flux"][0] == pytest.approx(float(a_spectrum().flux[0]), rel=1e-4)
+    assert told["wavelength_nm"][:2] == [400.0, 400.3336]
+    assert len(told["wavelength_nm"]) == len(told["flux"]) == len(told["error"]) == 1500
+    assert told["flux_unit"] == "erg s-1 cm-2 nm-1"
+
+
+@pytest.mark.real_data
+def test_genuine_files_are_rendered(real_data: Path) -> None:
+    for path in sorted((real_data / "fits").iterdir()):
+        content = parse_file(path, spec=CutSpec(), limits=Limits())
+        if content.spectrum is not None:
+            assert render_spectrum(content.spectrum).startswith(b"\x89PNG")
+            assert len(spectrum_json(content.spectrum)) < 200_000
+        else:
+            (encoded,) = render_planes(content.images[0].plane[None])
+            assert len(encoded) > 5000
