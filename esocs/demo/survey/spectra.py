@@ -28,7 +28,7 @@ EASY_SIGNAL: Final[dict[str, tuple[float, float]]] = {
     "galaxy": (11, 60),
     "emission-line galaxy": (4, 50),
     "quasar": (7, 60),
-    "bad": (10, 60),
+    "bad": (14, 60),
 }
 """Range of the median signal-to-noise a pixel of an easy spectrum, log-uniform."""
 
@@ -159,6 +159,17 @@ def running_level(flux: Array, *, pieces: int = 24) -> Array:
     return np.interp(np.arange(flux.size), (np.arange(pieces) + 0.5) * n, medians)
 
 
+def draw_signal(draw: Draw, rng: Rng) -> float:
+    """Median signal-to-noise a pixel: log-uniform in the class's range, lower the harder a hard one is."""
+    low, high = np.log(EASY_SIGNAL[draw.class_name])
+    if draw.is_hard:
+        middle = {"bad": 12.0, "emission-line galaxy": 5.0 - 2.5 * draw.ambiguity}.get(
+            draw.class_name, 6.0 - 4.0 * draw.ambiguity
+        )
+        low, high = math.log(0.75 * middle), math.log(1.35 * middle)
+    return float(np.exp(rng.uniform(low, high)))
+
+
 def simulate_spectrum(draw: Draw, rng: Rng, *, airmass: float) -> SimulatedSpectrum:
     """Draw one spectrum; everything random comes from ``rng``.
 
@@ -186,24 +197,28 @@ def simulate_spectrum(draw: Draw, rng: Rng, *, airmass: float) -> SimulatedSpect
         overlap=None if bad else overlap,
         ambiguity=draw.ambiguity,
     )
-    low, high = np.log(EASY_SIGNAL[draw.class_name])
-    if draw.is_hard:
-        middle = {"bad": 12.0, "emission-line galaxy": 5.0 - 2.5 * draw.ambiguity}.get(
-            draw.class_name, 6.0 - 4.0 * draw.ambiguity
-        )
-        low, high = math.log(0.75 * middle), math.log(1.35 * middle)
-    signal = float(np.exp(rng.uniform(low, high)))
+    signal = draw_signal(draw, rng)
 
     texture = np.clip(1 + 0.5 * np.convolve(rng.standard_normal(points), np.ones(4) / 2, mode="same"), 0.2, 1.8)
     telluric = lines.telluric_transmission(wavelength, airmass=airmass, texture=texture)
     observed = clean * telluric
     shape = noise_profile(wavelength, observed, sigma_nm=sigma_nm)
     error = shape * (float(np.median(observed / shape)) / signal)
-    detail = ""
+    noise = error * rng.standard_normal(points)
+    flux, detail = observed + noise, ""
     if bad:
         detail = str(rng.choice(defects.KINDS))
-        observed = defects.draw_defect(detail, wavelength, observed, rng, ambiguity=draw.ambiguity, sigma_nm=sigma_nm)
-    flux = observed + error * rng.standard_normal(points)
+        # a full well clips the noise too; every other defect is in the light itself
+        after_noise = detail == "saturated"
+        damaged = defects.draw_defect(
+            detail,
+            wavelength,
+            flux if after_noise else observed,
+            rng,
+            ambiguity=draw.ambiguity,
+            sigma_nm=sigma_nm,
+        )
+        flux = damaged if after_noise else damaged + noise
     sky = (gaussian_lines(wavelength, lines.SKY_LINES, sigma_nm=1.2 * sigma_nm) > 1.5).astype(np.float64)
     return SimulatedSpectrum(
         wavelength_nm=wavelength,
