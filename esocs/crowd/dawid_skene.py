@@ -263,7 +263,7 @@ def _expect(
 ) -> Statistics:
     """The E step into `posterior`, and in the same pass over each block the counts for the M step."""
     K = votes.n_answers
-    pair_counts = np.zeros((len(votes.pairs), K))
+    tally = _Tally(len(votes.pairs), K)
     class_counts = np.zeros(K)
     if skill is None:
         table, base = np.eye(K, dtype=np.float32)[votes.answer], np.zeros(K, np.float32)
@@ -284,9 +284,40 @@ def _expect(
             out[known] = 0
             out[known, gold[rows][known]] = 1
             informed[known] = True
-        pair_counts[block.pairs] += block.matrix.T @ out
+        tally.add(block.pairs, block.matrix.T @ out)
         class_counts += informed.astype(np.float32) @ out
-    return Statistics(votes, pair_counts, class_counts)
+    return Statistics(votes, tally.total(), class_counts)
+
+
+class _Tally:
+    """Sums rows into a (U, K) table of float64: many at once by a sparse product, as single ones are slow."""
+
+    def __init__(self, n_rows: int, n_columns: int) -> None:
+        self._total = np.zeros((n_rows, n_columns))
+        self._index: list[NDArray[np.int64]] = []
+        self._rows: list[Floats] = []
+        self._waiting = 0
+
+    def add(self, index: NDArray[np.int64], rows: Floats) -> None:
+        self._index.append(index)
+        self._rows.append(rows)
+        self._waiting += len(index)
+        if self._waiting >= len(self._total):
+            self._flush()
+
+    def total(self) -> NDArray[np.float64]:
+        if self._waiting:
+            self._flush()
+        return self._total
+
+    def _flush(self) -> None:
+        index = np.concatenate(self._index)
+        place = sparse.coo_array(
+            (np.ones(len(index), np.float32), (index, np.arange(len(index)))),
+            shape=(len(self._total), len(index)),
+        )
+        self._total += place @ np.concatenate(self._rows)
+        self._index, self._rows, self._waiting = [], [], 0
 
 
 def _shares(counts: Floats, *, prior: Floats | None, out: Floats) -> None:

@@ -21,8 +21,8 @@ Integers: TypeAlias = NDArray[Any]
 BLOCK_VOTES = 1 << 17
 """Votes handled at once, at most."""
 
-BLOCK_CELLS = 1 << 16
-"""Subjects × answers handled at once, at most: 256 kB of posteriors stay in a core's own cache."""
+BLOCK_CELLS = 1 << 17
+"""Subjects × answers handled at once, at most: 512 kB of posteriors stay in a core's own cache."""
 
 
 class InvalidVotesError(EsocsError):
