@@ -25,8 +25,8 @@ _MARGINS = (64, 30, 16, 46)  # left, top, right, bottom, at 848 px width
 def render_spectrum(spectrum: DisplaySpectrum, *, width_px: int = 848, height_px: int = 424) -> bytes:
     """A PNG of a spectrum.
 
-    The flux axis spans the robust range (0.5th to 99.5th percentile, widened), so that one spike does not
-    flatten the rest; what lies outside is cut at the frame.
+    The flux axis follows the values, but at most a few times their robust range (0.5th to 99.5th percentile),
+    so that one spike does not flatten the rest; what lies outside is cut at the frame.
 
     Args:
         spectrum: To draw; at least one flux is finite.
@@ -100,7 +100,10 @@ class _Picture:
         return 10.0**exponent if exponent < -2 or exponent > 3 else 1.0
 
     def _flux_range(self) -> tuple[float, float]:
-        low, high = np.quantile(self._value[np.isfinite(self._value)], [0.005, 0.995])
+        finite = self._value[np.isfinite(self._value)]
+        low, high = np.quantile(finite, [0.005, 0.995])
+        # Emission lines fill few columns and are what a volunteer looks for; a cosmic ray may still be cut.
+        low, high = max(finite.min(), low - (high - low)), min(finite.max(), high + 2.5 * (high - low))
         # Zero belongs into the picture where it is near: absorption depth is read against it.
         if 0.0 < low < 0.5 * high:
             low = 0.0
