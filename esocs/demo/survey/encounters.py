@@ -143,13 +143,8 @@ def splat(grid: Grid, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]
     return np.asarray(dense * fine + (1 - dense) * (sparse * middle + (1 - sparse) * coarse))
 
 
-def merger(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) -> Light:
-    """Two galaxies in an encounter; unit flux, the pair's middle on the target.
-
-    A plain one is a prograde encounter of near equals seen after the first passage, with tails and a bridge.
-    Near ``spiral`` the partner is light and its orbit wide, so one disc is only a little disturbed; near
-    ``elliptical`` the two have merged and a round body keeps faint shells.
-    """
+def draw_encounter(rng: Rng, *, ambiguity: float, second_class: str | None) -> tuple[Encounter, tuple[float, float]]:
+    """The encounter, and the share of light in each galaxy's bulge."""
     encounter = Encounter(
         mass_ratio=rng.uniform(0.45, 1.0),
         pericentre=rng.uniform(0.5, 0.9),
@@ -175,6 +170,17 @@ def merger(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) 
             friction=4.0,
         )
         bulges = (0.4 + 0.25 * ambiguity, 0.4)
+    return encounter, bulges
+
+
+def merger(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) -> Light:
+    """Two galaxies in an encounter; unit flux, the pair's middle on the target.
+
+    A plain one is a prograde encounter of near equals seen after the first passage, with tails and a bridge.
+    Near ``spiral`` the partner is light and its orbit wide, so one disc is only a little disturbed; near
+    ``elliptical`` the two have merged and a round body keeps faint shells.
+    """
+    encounter, bulges = draw_encounter(rng, ambiguity=ambiguity, second_class=second_class)
     first, second, centres = run_encounter(encounter, rng)
     view = choose_view(rng, centres)
     first, second, centres = first @ view, second @ view, centres @ view

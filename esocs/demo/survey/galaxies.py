@@ -98,6 +98,18 @@ def star_forming_knots(arms: Light, disc: Light, rng: Rng, *, count: int) -> Lig
     return normalised(gaussian_filter(knots.reshape(arms.shape), rng.uniform(1.2, 2.2)))
 
 
+def disc_with_arms(radius: Light, arms: Light, rng: Rng, *, scale: float, contrast: float) -> Light:
+    """Old stars in an exponential disc, young ones in its arms, and in four of five knots along them."""
+    disc = np.exp(-radius / scale) * expit((4.3 * scale - radius) / (0.3 * scale))
+    # arms live on a flatter disc than the old stars do, which is what makes them stand out at the rim
+    young = np.exp(-radius / (1.5 * scale)) * expit((4.0 * scale - radius) / (0.35 * scale))
+    texture = np.exp(0.25 * clouds(rng, scale_arcsec=0.6))
+    light = (1 - 0.62 * contrast) * normalised(disc) + 0.62 * contrast * normalised(young * arms * texture)
+    if rng.random() < 0.8:
+        light = light + 0.1 * contrast * star_forming_knots(arms, disc, rng, count=int(rng.integers(15, 60)))
+    return np.asarray(light)
+
+
 def spiral(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) -> Light:
     """A disc with a bulge, log-spiral arms, knots and in two of five a bar.
 
@@ -114,8 +126,6 @@ def spiral(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) 
     angle = rng.uniform(0, 180)
     scale = rng.uniform(1.5, 2.2) if hard else rng.uniform(2.0, 2.9)
     radius, azimuth = disc_plane(grid, axis_ratio=axis_ratio, angle_deg=angle)
-    disc = np.exp(-radius / scale) * expit((4.3 * scale - radius) / (0.3 * scale))
-
     barred = not hard and rng.random() < 0.4
     bar_length = scale * rng.uniform(0.9, 1.3) if barred else 0.0
     phase = rng.uniform(0, 2 * np.pi)
@@ -131,15 +141,9 @@ def spiral(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) 
     contrast = rng.uniform(0.75, 0.95)
     if second_class == "elliptical":
         contrast = 0.45 - 0.3 * ambiguity
-    elif second_class is not None:
+    elif hard:
         contrast = 0.7 - 0.3 * ambiguity
-    # arms live on a flatter disc than the old stars do, which is what makes them stand out at the rim
-    young = np.exp(-radius / (1.5 * scale)) * expit((4.0 * scale - radius) / (0.35 * scale))
-    texture = np.exp(0.25 * clouds(rng, scale_arcsec=0.6))
-    light = (1 - 0.62 * contrast) * normalised(disc) + 0.62 * contrast * normalised(young * arms * texture)
-    if rng.random() < 0.8:
-        knots = star_forming_knots(arms, disc, rng, count=int(rng.integers(15, 60)))
-        light += 0.1 * contrast * knots
+    light = disc_with_arms(radius, arms, rng, scale=scale, contrast=contrast)
     bulge = rng.uniform(0.25, 0.45) if second_class == "elliptical" else rng.uniform(0.05, 0.2)
     light = (1 - bulge) * light + bulge * sersic(
         grid,
@@ -152,21 +156,24 @@ def spiral(grid: Grid, rng: Rng, *, ambiguity: float, second_class: str | None) 
         light = 0.82 * light + 0.18 * bar(
             grid, length_arcsec=bar_length, phase=phase, angle_deg=angle, axis_ratio=axis_ratio
         )
-    if second_class == "merger":
-        where = rng.uniform(0, 2 * np.pi)
-        light *= 1 + 0.5 * np.tanh((grid.x * math.cos(where) + grid.y * math.sin(where)) / scale)
-        distance = rng.uniform(2.6, 3.6) * scale
-        companion = sersic(
-            grid,
-            index=2.0,
-            radius_arcsec=rng.uniform(0.5, 0.9),
-            axis_ratio=0.7,
-            angle_deg=rng.uniform(0, 180),
-            x=distance * math.cos(where),
-            y=distance * math.sin(where),
-        )
-        light = normalised(light) + rng.uniform(0.08, 0.2) * companion
-    return normalised(light)
+    return disturbed(grid, rng, light, scale=scale) if second_class == "merger" else normalised(light)
+
+
+def disturbed(grid: Grid, rng: Rng, light: Light, *, scale: float) -> Light:
+    """A disc made lopsided, with a small companion on its brighter side; unit flux."""
+    where = rng.uniform(0, 2 * math.pi)
+    lopsided = light * (1 + 0.5 * np.tanh((grid.x * math.cos(where) + grid.y * math.sin(where)) / scale))
+    distance = rng.uniform(2.6, 3.6) * scale
+    companion = sersic(
+        grid,
+        index=2.0,
+        radius_arcsec=rng.uniform(0.5, 0.9),
+        axis_ratio=0.7,
+        angle_deg=rng.uniform(0, 180),
+        x=distance * math.cos(where),
+        y=distance * math.sin(where),
+    )
+    return normalised(normalised(lopsided) + rng.uniform(0.08, 0.2) * companion)
 
 
 def bar(grid: Grid, *, length_arcsec: float, phase: float, angle_deg: float, axis_ratio: float) -> Light:

@@ -157,6 +157,30 @@ def telescope_cards(pointing: Pointing, rng: Rng) -> list[Card]:
     return [(f"HIERARCH ESO {keyword}", value, comment) for keyword, value, comment in hierarchy]
 
 
+def omegacam_cards(conditions: ImageConditions, rng: Rng, *, filter_name: str) -> list[Card]:
+    """The hierarchical cards about OmegaCAM and its detector."""
+    detector = conditions.detector
+    return [
+        ("HIERARCH ESO DPR TECH", "IMAGE,JITTER", "Observation technique"),
+        ("HIERARCH ESO TPL ID", "OMEGACAM_img_obs_jitter", "Template signature ID"),
+        ("HIERARCH ESO INS ID", "OMEGACAM/1.11", "Instrument ID"),
+        ("HIERARCH ESO INS FILT1 NAME", filter_name, "Filter name"),
+        ("HIERARCH ESO INS THERMAL AMB MEAN", round(float(rng.normal(12, 3)), 2), "[C]"),
+        ("HIERARCH ESO DET CHIP1 ID", f"ESO_CCD_#{int(rng.integers(65, 97))}", "Detector chip"),
+        ("HIERARCH ESO DET CHIPS", 32, "Number of chips in the mosaic"),
+        ("HIERARCH ESO DET OUT1 CONAD", round(detector.gain, 3), "[e/adu] Conversion"),
+        ("HIERARCH ESO DET OUT1 RON", round(detector.read_noise_e, 2), "[e] Readout noise"),
+        ("HIERARCH ESO DET READ CLOCK", "Normal", "Readout clock pattern"),
+        ("HIERARCH ESO DET WIN1 BINX", 1, "Binning along X"),
+        ("HIERARCH ESO DET WIN1 BINY", 1, "Binning along Y"),
+        ("HIERARCH ESO ADA ABSROT START", round(conditions.spider_angle_deg, 3), "[deg] Rotator at start"),
+        ("HIERARCH ESO ADA GUID STATUS", "ON", "Status of autoguider"),
+        ("HIERARCH ESO PRO CATG", "SCIENCE_IMAGE", "Category of pipeline product"),
+        ("HIERARCH ESO PRO SCIENCE", True, "Scientific product"),
+        ("COMMENT", "A simulated observation, made by esocs.demo.survey.", ""),
+    ]
+
+
 def image_cards(
     conditions: ImageConditions, rng: Rng, *, dp_id: str, published: datetime, noise_area_px: float
 ) -> list[Card]:
@@ -175,7 +199,7 @@ def image_cards(
     zero_point += 2.5 * math.log10(pointing.exposure_s) + rng.normal(0, 0.03) - 0.1 * (pointing.airmass - 1)
     limit = zero_point - 2.5 * math.log10(5 * detector.noise_adu * math.sqrt(noise_area_px))
     seeing = conditions.seeing_arcsec * rng.normal(1, 0.015)
-    cards: list[Card] = [
+    return [
         ("BUNIT", "adu", "Physical unit of the array values"),
         *observation_cards(pointing, dp_id=dp_id, published=published, name=name, rng=rng),
         ("TELESCOP", "ESO-VST", "ESO telescope designation"),
@@ -203,24 +227,5 @@ def image_cards(
         ("PIXSCALE", PIXEL_ARCSEC, "[arcsec] Pixel scale"),
         *progenitor_cards(pointing, prefix="OMEGA"),
         *telescope_cards(pointing, rng),
+        *omegacam_cards(conditions, rng, filter_name=filter_name),
     ]
-    instrument: list[Card] = [
-        ("HIERARCH ESO DPR TECH", "IMAGE,JITTER", "Observation technique"),
-        ("HIERARCH ESO TPL ID", "OMEGACAM_img_obs_jitter", "Template signature ID"),
-        ("HIERARCH ESO INS ID", "OMEGACAM/1.11", "Instrument ID"),
-        ("HIERARCH ESO INS FILT1 NAME", filter_name, "Filter name"),
-        ("HIERARCH ESO INS THERMAL AMB MEAN", round(float(rng.normal(12, 3)), 2), "[C]"),
-        ("HIERARCH ESO DET CHIP1 ID", f"ESO_CCD_#{int(rng.integers(65, 97))}", "Detector chip"),
-        ("HIERARCH ESO DET CHIPS", 32, "Number of chips in the mosaic"),
-        ("HIERARCH ESO DET OUT1 CONAD", round(detector.gain, 3), "[e/adu] Conversion"),
-        ("HIERARCH ESO DET OUT1 RON", round(detector.read_noise_e, 2), "[e] Readout noise"),
-        ("HIERARCH ESO DET READ CLOCK", "Normal", "Readout clock pattern"),
-        ("HIERARCH ESO DET WIN1 BINX", 1, "Binning along X"),
-        ("HIERARCH ESO DET WIN1 BINY", 1, "Binning along Y"),
-        ("HIERARCH ESO ADA ABSROT START", round(conditions.spider_angle_deg, 3), "[deg] Rotator at start"),
-        ("HIERARCH ESO ADA GUID STATUS", "ON", "Status of autoguider"),
-        ("HIERARCH ESO PRO CATG", "SCIENCE_IMAGE", "Category of pipeline product"),
-        ("HIERARCH ESO PRO SCIENCE", True, "Scientific product"),
-        ("COMMENT", "A simulated observation, made by esocs.demo.survey.", ""),
-    ]
-    return cards + instrument

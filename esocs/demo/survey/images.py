@@ -142,8 +142,7 @@ def simulate_image(draw: Draw, rng: Rng, conditions: ImageConditions) -> Simulat
             angle_deg=conditions.psf_angle_deg,
         )
     )
-    detector = conditions.detector
-    noise = detector.noise_adu
+    noise = conditions.detector.noise_adu
     signal = draw_signal(draw, rng, overlap=overlap)
 
     body = draw.class_name
@@ -175,9 +174,8 @@ def simulate_image(draw: Draw, rng: Rng, conditions: ImageConditions) -> Simulat
         )
         flux += noise * defect
         signal = signal_to_noise(defect, 1.0)
-    slope = rng.normal(0, 0.004, size=2)
-    flux += noise * (5.0 + float(slope[0]) * grid.x[::2, ::2] + float(slope[1]) * grid.y[::2, ::2])
-    pixels = expose(flux, detector=detector, seed=int(rng.integers(1, 2**31 - 1)))
+    flux += noise * background(grid, rng)
+    pixels = expose(flux, detector=conditions.detector, seed=int(rng.integers(1, 2**31 - 1)))
     return SimulatedImage(
         pixels=pixels,
         second_class=confused_with,
@@ -185,6 +183,12 @@ def simulate_image(draw: Draw, rng: Rng, conditions: ImageConditions) -> Simulat
         signal_to_noise=signal,
         noise_area_px=seeing.noise_area_px,
     )
+
+
+def background(grid: Grid, rng: Rng) -> Light:
+    """What flat fielding left: a gentle gradient on a small pedestal, (144, 144) in units of the sky noise."""
+    slope_x, slope_y = rng.normal(0, 0.004, size=2).tolist()
+    return np.asarray(5.0 + slope_x * grid.x[::2, ::2] + slope_y * grid.y[::2, ::2])
 
 
 def bright_star_halo(grid: Grid, rng: Rng, conditions: ImageConditions, *, flux: float) -> Light:
