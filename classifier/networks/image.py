@@ -24,10 +24,16 @@ def stretch(planes: Tensor) -> Tensor:
     """
     planes = torch.nan_to_num(planes.float(), nan=0.0, posinf=0.0, neginf=0.0)
     peak = functional.avg_pool2d(planes[:, None], 4).amax(dim=(1, 2, 3)).clamp(min=5.0)[:, None, None]
-    faint = torch.asinh(planes) / 3
-    bright = torch.asinh(planes / 30) / 2
-    shape = torch.asinh(10 * planes / peak) / 2
-    return torch.stack((faint, bright, shape), dim=1)
+    faint = _asinh(planes) / 3
+    bright = _asinh(planes / 30) / 2
+    shape = _asinh(planes * (10 / peak)) / 2
+    # Stacked last and seen as first: channels_last memory, which the convolutions want, without a copy.
+    return torch.stack((faint, bright, shape), dim=3).permute(0, 3, 1, 2)
+
+
+def _asinh(x: Tensor) -> Tensor:
+    # torch.asinh is not vectorised on the CPU; this is several times as fast, and exact to 1e-6.
+    return (x * x).add_(1).sqrt_().add_(x.abs()).log_().copysign_(x)
 
 
 class Block(nn.Module):
@@ -107,7 +113,7 @@ class ImageNetwork(nn.Module):
 
     def encode(self, planes: Tensor) -> Tensor:
         """(N, 128, 128) planes in units of sky noise to (N, D) features before normalisation."""
-        x = self.encoder(stretch(planes).contiguous(memory_format=torch.channels_last))
+        x = self.encoder(stretch(planes))
         # The mean sees the galaxy, the maximum the one trail across it.
         pooled = torch.cat((x.mean(dim=(2, 3)), x.amax(dim=(2, 3))), dim=1)
         return functional.gelu(self.embed(self.pooled_norm(pooled)))

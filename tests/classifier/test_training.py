@@ -1,0 +1,156 @@
+"""A training learns, can be repeated, and keeps to its held-out share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from classifier.data import Question, Samples, votes_for
+from classifier.inference import Predictor
+from classifier.training import (
+    IMAGE_TRAINING,
+    SPECTRUM_TRAINING,
+    TrainingDataError,
+    TrainingDivergedError,
+    train,
+)
+
+from .quick_planes import LINE, SHAPE, TINY_IMAGE, TINY_SPECTRUM, blob_samples, blobs, line_samples, lines
+
+IMAGES = replace(
+    IMAGE_TRAINING, arguments=TINY_IMAGE, least_steps=40, most_steps=40, batch_size=12, learning_rate=1e-2, device="cpu"
+)
+SPECTRA = replace(
+    SPECTRUM_TRAINING, arguments=TINY_SPECTRUM, least_steps=60, most_steps=60, batch_size=16, learning_rate=1e-2
+)
+BRIEF = replace(IMAGES, least_steps=3, most_steps=3)
+
+
+def test_it_learns_three_forms_from_sixty_images():
+    trained = train(blob_samples(60), IMAGES)
+    planes, labels = blobs(60, seed=1)
+    predictions = Predictor([trained.network], questions=(SHAPE,), device="cpu").predict(planes)
+    assert (predictions.probabilities["T0"].argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_it_learns_a_line_from_sixty_spectra():
+    trained = train(line_samples(60), SPECTRA)
+    planes, labels = lines(60, seed=1)
+    predictions = Predictor([trained.network], questions=(LINE,), device="cpu").predict(planes)
+    assert (predictions.probabilities["T0"].argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, again, other = (
+        train(blob_samples(30), config).network.state_dict() for config in (BRIEF, BRIEF, replace(BRIEF, seed=1))
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_it_leaves_the_callers_random_numbers_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(blob_samples(12), BRIEF)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_it_reports_progress_up_to_the_last_step():
+    seen = []
+    trained = train(blob_samples(12), BRIEF, seen.append)
+    assert [report.step for report in seen] == [1, 2, 3]
+    assert tuple(seen) == trained.history
+
+
+def test_an_exception_of_the_listener_ends_the_training():
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(blob_samples(12), BRIEF, stop)
+
+
+def test_held_out_subjects_teach_nothing():
+    samples = blob_samples(30)
+    trained = train(samples, BRIEF)
+    hidden = np.isin(samples.subject_ids, trained.hold_out.subject_ids)
+    assert 0 < hidden.sum() < 30
+    planes = samples.planes.copy()
+    planes[hidden] = 0
+    again = train(replace(samples, planes=planes), BRIEF)
+    for name, value in trained.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name])
+
+
+def test_every_subject_seen_is_remembered_the_held_out_included():
+    samples = blob_samples(30)
+    assert train(samples, BRIEF).trained_ids.tolist() == samples.subject_ids.tolist()
+
+
+def test_without_a_held_out_share_nothing_is_measured():
+    trained = train(blob_samples(12), replace(BRIEF, hold_out_share=0))
+    assert len(trained.hold_out.subject_ids) == 0
+    assert trained.facts()["accuracy"] == {"T0": None}
+
+
+def test_a_warm_start_continues_the_earlier_network():
+    samples = blob_samples(60)
+    first = train(samples, IMAGES)
+    cold = train(samples, BRIEF)
+    warm = train(samples, BRIEF, warm_start=first.network)
+    assert warm.hold_out.log_loss["T0"] < cold.hold_out.log_loss["T0"]
+
+
+def test_a_warm_start_with_another_question_keeps_the_encoder():
+    first = train(blob_samples(12), BRIEF)
+    planes, labels = blobs(12)
+    other = Samples(
+        planes=planes,
+        votes={"T0": votes_for(labels % 2, answers=2)},
+        questions=(Question("T0", ("even", "odd")),),
+        subject_ids=np.arange(12),
+    )
+    warm = train(other, replace(BRIEF, least_steps=1, most_steps=1, learning_rate=0.0), warm_start=first.network)
+    assert torch.equal(warm.network.encoder[0].weight, first.network.encoder[0].weight)
+    assert warm.network.arguments["answers"] == {"T0": 2}
+
+
+def test_two_questions_are_learned_together_where_each_was_asked():
+    planes, labels = blobs(60)
+    bar = np.where(labels == 0, -1, labels == 1)
+    samples = Samples(
+        planes=planes,
+        votes={"T0": 5 * votes_for(labels, answers=3), "T1": votes_for(bar, answers=2, count=3)},
+        questions=(SHAPE, Question("T1", ("round", "long"))),
+        subject_ids=np.arange(60),
+    )
+    trained = train(samples, IMAGES)
+    predictions = Predictor([trained.network], questions=samples.questions, device="cpu").predict(planes)
+    asked = bar >= 0
+    assert (predictions.probabilities["T1"].argmax(axis=1) == bar)[asked].mean() > 0.9
+    assert set(trained.hold_out.accuracy) == {"T0", "T1"}
+
+
+def test_a_single_answer_is_nothing_to_learn():
+    samples = blob_samples(12)
+    with pytest.raises(TrainingDataError, match="T0"):
+        train(replace(samples, votes={"T0": votes_for([1] * 12, answers=3)}), BRIEF)
+
+
+def test_spectra_are_refused_by_an_image_training():
+    with pytest.raises(TrainingDataError, match="image-convnext-1"):
+        train(line_samples(12), BRIEF)
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    with pytest.raises(TrainingDivergedError):
+        train(blob_samples(12), replace(BRIEF, learning_rate=1e30))
+
+
+def test_the_steps_grow_with_the_subjects_between_their_limits():
+    config = replace(IMAGE_TRAINING, epochs=10, batch_size=32, least_steps=200, most_steps=2000)
+    assert [config.steps(count) for count in (10, 1600, 10**6)] == [200, 500, 2000]
