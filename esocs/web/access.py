@@ -64,9 +64,7 @@ def rights_in(project: Project, identity: Identity) -> Rights:
         return Rights(review=False, operate=False)
     if identity.is_staff or project.owner_id == identity.user_id:
         return Rights(review=True, operate=True)
-    roles = set(
-        ProjectRole.objects.filter(project=project, user_id=identity.user_id).values_list("role", flat=True)
-    )
+    roles = set(ProjectRole.objects.filter(project=project, user_id=identity.user_id).values_list("role", flat=True))
     return Rights(review=not REVIEWERS.isdisjoint(roles), operate=not OPERATORS.isdisjoint(roles))
 
 

@@ -59,9 +59,7 @@ class LogInForm(DescribedForm):
         label="User name",
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )
-    password = forms.CharField(
-        label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
-    )
+    password = forms.CharField(label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
     user: User | None = None
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:

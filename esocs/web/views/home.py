@@ -15,3 +15,9 @@ def home(request: HttpRequest) -> HttpResponse:
     """What esocs is, and the projects one can join."""
     projects = list_visible_projects(identity_from_session(request))[:100]
     return render(request, "web/home.html", {"projects": projects})
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Opening a classify page makes a volunteer, which no search engine is."""
+    return HttpResponse("User-agent: *\nDisallow: /*/classify/\nDisallow: /api/\n", content_type="text/plain")

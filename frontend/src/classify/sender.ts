@@ -10,8 +10,8 @@ const LONGEST_WAIT_MS = 60_000;
 const KEY_REUSED = "idempotency_key_reused";
 
 export interface SenderEvents {
-  /** How many answers wait now; `reachable` is false while the server cannot be reached. */
-  onWaiting(count: number, reachable: boolean): void;
+  /** What waits in the outbox now; `reachable` is false while the server cannot be reached. */
+  onWaiting(letters: Letter[], reachable: boolean): void;
   /** The server refused a letter for good. */
   onRefused(letter: Letter, error: RefusedError): void;
   /** More subjects came with an answer. */
@@ -76,11 +76,11 @@ export class Sender {
   private async sendAll(): Promise<boolean> {
     for (;;) {
       const letters = await this.outbox.pending();
-      this.events.onWaiting(letters.length, true);
+      this.events.onWaiting(letters, true);
       const letter = letters[0];
       if (!letter) return true;
       if (!(await this.send(letter))) {
-        this.events.onWaiting(letters.length, false);
+        this.events.onWaiting(letters, false);
         return false;
       }
       this.waitMs = FIRST_WAIT_MS;

@@ -2,7 +2,7 @@
 
 import { fetchQueue, RefusedError, type Refill } from "./api";
 import { ImageViewer } from "./image-viewer";
-import { newKey, type Outbox } from "./outbox";
+import { newKey, type Letter, type Outbox } from "./outbox";
 import type { Prepared } from "./prepare";
 import { prepareAgain, SubjectQueue, type QueuedSubject } from "./queue";
 import { Sender } from "./sender";
@@ -46,8 +46,10 @@ export class Session {
   private startedAt = new Date();
   private count = Number(storage.read("count")) || 0;
   private skipped = storage.read("skipped").split(",").filter(Boolean);
-  /** Subjects answered here whose answer the server has not acknowledged. */
-  private unsent: string[] = [];
+  /** Subjects whose answers are on their way into the outbox, and those whose answers lie in it. */
+  private readonly keeping = new Set<string>();
+  private waiting: string[] = [];
+  private reachable = true;
   private fetching = false;
   private exhausted = false;
   private closed = false;
@@ -75,8 +77,10 @@ export class Session {
       },
     );
     this.sender = new Sender(outbox, page.urls.csrf, {
-      onWaiting: (count, reachable) => {
-        this.onWaiting(count, reachable);
+      onWaiting: (letters, reachable) => {
+        this.waiting = letters.flatMap(subjectsOf);
+        this.reachable = reachable;
+        this.writeSaving();
       },
       onRefused: (_letter, error) => {
         this.onRefused(error);
@@ -91,9 +95,7 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    this.unsent = (await this.outbox.pending()).flatMap(
-      (letter) => letter.body.classifications.links.subjects,
-    );
+    this.waiting = (await this.outbox.pending()).flatMap(subjectsOf);
     await Promise.all([this.fetchMore(), this.sender.drain()]);
   }
 
@@ -125,18 +127,19 @@ export class Session {
     if (!entry) return;
     const answeredAt = performance.now();
     const body = this.bodyFor(entry, annotations);
-    this.unsent.push(entry.subject.id);
+    this.keeping.add(entry.subject.id);
     this.count += 1;
     this.next(answeredAt);
     // Everything below may take its time: the volunteer already looks at the next picture.
     storage.write("count", String(this.count));
     this.writeCount();
+    this.writeSaving();
     this.view.writeNotice("");
     this.view.announcement.textContent = `Answered ${label}.`;
-    void this.keep(body);
+    void this.keep(entry.subject.id, body);
   }
 
-  private async keep(body: ClassificationBody): Promise<void> {
+  private async keep(subjectId: string, body: ClassificationBody): Promise<void> {
     this.sequence += 1;
     await this.outbox.put({
       id: newKey(),
@@ -144,6 +147,8 @@ export class Session {
       url: this.page.urls.classifications,
       body,
     });
+    this.keeping.delete(subjectId);
+    this.waiting.push(subjectId);
     if (!this.outbox.durable)
       this.view.writeNotice(
         "Your browser cannot store answers, so please keep this tab open until all are saved.",
@@ -220,7 +225,7 @@ export class Session {
   /** Subjects that must not be handed out again: here on the page, put aside, or answered and not yet sent. */
   private held(): string[] {
     const here = this.current ? [this.current.subject.id] : [];
-    return [...new Set([...here, ...this.queue.ids, ...this.unsent, ...this.skipped])].slice(0, MOST_HELD);
+    return [...new Set([...here, ...this.queue.ids, ...this.unsent(), ...this.skipped])].slice(0, MOST_HELD);
   }
 
   private async fetchIfLow(): Promise<void> {
@@ -254,10 +259,14 @@ export class Session {
     }
   }
 
-  private onWaiting(count: number, reachable: boolean): void {
-    this.view.saving.textContent = waitingSentence(count, reachable);
-    this.view.saving.dataset.state = count === 0 ? "saved" : reachable ? "saving" : "waiting";
-    if (count === 0) this.unsent = [];
+  private unsent(): string[] {
+    return [...new Set([...this.keeping, ...this.waiting])];
+  }
+
+  private writeSaving(): void {
+    const count = this.unsent().length;
+    this.view.saving.textContent = waitingSentence(count, this.reachable);
+    this.view.saving.dataset.state = count === 0 ? "saved" : this.reachable ? "saving" : "waiting";
   }
 
   private onRefused(error: RefusedError): void {
@@ -307,6 +316,10 @@ export class Session {
     const { clientWidth, clientHeight } = this.view.canvas;
     return { clientWidth, clientHeight, ...this.picture.size };
   }
+}
+
+function subjectsOf(letter: Letter): string[] {
+  return letter.body.classifications.links.subjects;
 }
 
 /** Records the time from an answer to the frame that shows the next subject, for anyone who measures the page. */

@@ -1,0 +1,197 @@
+"""What the scientists' tables show: each subject with its route, prediction, votes and consensus.
+
+Pages are cut by id (keyset), so the last page of a million subjects is as quick as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Prefetch
+
+from classifier.calibration import apply_temperature
+from esocs.crowd import queries
+from esocs.crowd.models import Consensus, SubjectStatus
+from esocs.machine.models import ModelVersion, Prediction, Route
+from esocs.projects.models import Media, Subject, Workflow
+from esocs.projects.rules import answer_labels
+
+PAGE_SIZE = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One answer with the part it got: of a probability, or of the votes."""
+
+    label: str
+    share: float
+    count: int = 0
+    leads: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a reader asked to see. Empty and None leave everything in."""
+
+    route: str = ""
+    state: str = ""
+    answer: int | None = None
+    flagged: bool = False
+    subject: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One subject as a line of the table."""
+
+    subject: Subject
+    picture_url: str | None
+    route: Route | None
+    prediction: Prediction | None
+    machine: list[Share]
+    status: SubjectStatus | None
+    consensus: Consensus | None
+    consensus_label: str
+    majority_label: str
+    votes: list[Share]
+
+    @property
+    def machine_label(self) -> str:
+        return next((share.label for share in self.machine if share.leads), "")
+
+    @property
+    def flagged(self) -> bool:
+        return self.consensus is not None and self.consensus.flagged
+
+    @property
+    def votes_total(self) -> int:
+        return sum(share.count for share in self.votes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultPage:
+    """Some lines, and where the next page starts (None: there is none)."""
+
+    rows: list[ResultRow]
+    next_after: int | None
+
+
+def probability_shares(labels: Sequence[str], prediction: Prediction) -> list[Share]:
+    """A prediction's calibrated probabilities, most probable first."""
+    model = prediction.model_version
+    values = apply_temperature([prediction.probabilities], model.temperature or 1.0)[0].tolist()
+    best = max(range(len(values)), key=values.__getitem__)
+    shares = [
+        Share(label=labels[i] if i < len(labels) else str(i), share=value, leads=i == best)
+        for i, value in enumerate(values)
+    ]
+    return sorted(shares, key=lambda share: -share.share)
+
+
+def vote_shares(labels: Sequence[str], counts: Sequence[int]) -> list[Share]:
+    """The counted votes of each answer that got any, most first."""
+    total = sum(counts)
+    most = max(counts, default=0)
+    shares = [
+        Share(label=labels[i], count=n, share=n / total, leads=n == most)
+        for i, n in enumerate(counts)
+        if n and i < len(labels)
+    ]
+    return sorted(shares, key=lambda share: -share.count)
+
+
+def list_results(workflow: Workflow, *, filters: Filters, after: int = 0, limit: int = PAGE_SIZE) -> ResultPage:
+    """One page of subjects in the order they were published, or accepted where that is what is asked for."""
+    if filters.route == Route.Decision.ACCEPT:
+        return _list_accepted(workflow, filters=filters, after=after, limit=limit)
+    statuses = queries.list_results(
+        workflow, state=filters.state, answer=filters.answer, decision=filters.route, flagged=filters.flagged
+    )
+    if filters.subject is not None:
+        statuses = statuses.filter(subject_id=filters.subject)
+    statuses = statuses.filter(pk__gt=after).order_by("pk")
+    page = list(statuses.defer("route__prediction__embedding", "route__prediction__model_version__card")[: limit + 1])
+    shown = page[:limit]
+    champion = _champion_predictions(workflow, [status.subject_id for status in shown if status.route is None])
+    rows = [
+        _row(
+            workflow,
+            subject=status.subject,
+            route=status.route,
+            prediction=status.route.prediction if status.route else champion.get(status.subject_id),
+            status=status,
+        )
+        for status in shown
+    ]
+    return ResultPage(rows=rows, next_after=shown[-1].pk if len(page) > limit else None)
+
+
+def _list_accepted(workflow: Workflow, *, filters: Filters, after: int, limit: int) -> ResultPage:
+    routes = queries.list_accepted(workflow, answer=filters.answer).filter(pk__gt=after).order_by("pk")
+    if filters.subject is not None:
+        routes = routes.filter(prediction__subject_id=filters.subject)
+    pictures = Media.objects.filter(role=Media.Role.LOCATION)
+    page = list(
+        routes.select_related("prediction__subject", "prediction__model_version")
+        .defer("prediction__embedding", "prediction__model_version__card")
+        .prefetch_related(Prefetch("prediction__subject__media", queryset=pictures, to_attr="pictures"))[: limit + 1]
+    )
+    shown = page[:limit]
+    found = queries.list_results(workflow).filter(subject__in=[route.prediction.subject_id for route in shown])
+    statuses = {status.subject_id: status for status in found}
+    rows = [
+        _row(
+            workflow,
+            subject=route.prediction.subject,
+            route=route,
+            prediction=route.prediction,
+            status=statuses.get(route.prediction.subject_id),
+        )
+        for route in shown
+    ]
+    return ResultPage(rows=rows, next_after=shown[-1].pk if len(page) > limit else None)
+
+
+def _champion_predictions(workflow: Workflow, subject_ids: list[int]) -> dict[int, Prediction]:
+    if not subject_ids:
+        return {}
+    predictions = Prediction.objects.filter(
+        subject_id__in=subject_ids,
+        model_version__workflow=workflow,
+        model_version__state=ModelVersion.State.CHAMPION,
+    )
+    predictions = predictions.select_related("model_version").defer("embedding", "model_version__card")
+    return {prediction.subject_id: prediction for prediction in predictions}
+
+
+def _row(
+    workflow: Workflow,
+    *,
+    subject: Subject,
+    route: Route | None,
+    prediction: Prediction | None,
+    status: SubjectStatus | None,
+) -> ResultRow:
+    labels = answer_labels(workflow.tasks, workflow.strings, workflow.first_task)
+    # `consensus_rows` and `pictures` are the lists that the room's query has prefetched.
+    found: list[Consensus] = getattr(status, "consensus_rows", [])
+    consensus = next((row for row in found if row.task_key == workflow.first_task), None)
+    pictures: list[Media] = getattr(subject, "pictures", [])
+    picture = next((media for media in pictures if media.media_type.startswith("image/")), None)
+    return ResultRow(
+        subject=subject,
+        picture_url=picture.url if picture else None,
+        route=route,
+        prediction=prediction,
+        machine=probability_shares(labels, prediction) if prediction else [],
+        status=status,
+        consensus=consensus,
+        consensus_label=_label(labels, consensus.answer if consensus else None),
+        majority_label=_label(labels, consensus.majority if consensus else None),
+        votes=vote_shares(labels, consensus.answer_counts) if consensus else [],
+    )
+
+
+def _label(labels: Sequence[str], answer: int | None) -> str:
+    return labels[answer] if answer is not None and answer < len(labels) else ""

@@ -1,0 +1,55 @@
+"""What stands above a workflow's results besides the crowd room's own numbers: the machine's licence, the shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count
+
+from esocs.crowd.models import Consensus, SubjectStatus
+from esocs.crowd.queries import WorkflowSummary, summarise_workflow
+from esocs.machine.models import ModelVersion, Route, RoutingPolicy
+from esocs.projects.models import Workflow
+from esocs.projects.rules import answer_labels
+from esocs.web.results import Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A workflow in numbers."""
+
+    counts: WorkflowSummary
+    champion: ModelVersion | None
+    policy: RoutingPolicy | None
+    consensus: list[Share]
+
+    @property
+    def accepted(self) -> int:
+        return self.counts.routes.get(Route.Decision.ACCEPT, 0)
+
+    @property
+    def votes_per_retired(self) -> float | None:
+        """Classifications a settled subject; None before the first is settled."""
+        return self.counts.classifications / self.counts.retired if self.counts.retired else None
+
+
+def read_overview(workflow: Workflow) -> Overview:
+    """The numbers, in a fixed number of statements."""
+    champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
+    policy = RoutingPolicy.objects.filter(model_version=champion).order_by("-number").first() if champion else None
+    return Overview(
+        counts=summarise_workflow(workflow), champion=champion, policy=policy, consensus=_settled_shares(workflow)
+    )
+
+
+def _settled_shares(workflow: Workflow) -> list[Share]:
+    """How the settled subjects divide among the answers, in the workflow's order."""
+    labels = answer_labels(workflow.tasks, workflow.strings, workflow.first_task)
+    settled = Consensus.objects.filter(
+        status__workflow=workflow, status__state=SubjectStatus.State.RETIRED, task_key=workflow.first_task
+    )
+    counts = dict(settled.order_by().values_list("answer").annotate(n=Count("id")))
+    total = sum(counts.values()) or 1
+    return [
+        Share(label=label, count=counts.get(i, 0), share=counts.get(i, 0) / total) for i, label in enumerate(labels)
+    ]
