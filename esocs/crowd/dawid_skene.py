@@ -269,7 +269,7 @@ def _expect(
         table, base = np.eye(K, dtype=np.float32)[votes.answer], np.zeros(K, np.float32)
     else:
         table, base = skill.expected_log_likelihood(votes), np.log(skill.class_prior)
-    for block in votes.blocks():
+    for block in votes.blocks:
         rows = block.subjects
         out, prior = posterior[rows], None if log_prior is None else log_prior[rows]
         scores = block.matrix @ table.take(block.pairs, axis=0)
@@ -284,7 +284,7 @@ def _expect(
             out[known] = 0
             out[known, gold[rows][known]] = 1
             informed[known] = True
-        tally.add(block.pairs, block.matrix.T @ out)
+        tally.add(block.pairs, block.transposed @ out)
         class_counts += informed.astype(np.float32) @ out
     return Statistics(votes, tally.total(), class_counts)
 

@@ -8,7 +8,7 @@ Sums of one subject are plain lists of int: the live path runs in a web request 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,9 +29,16 @@ LARGEST_LOG = 1024.0
 """Bound of one logarithm, in nats; keeps a prior of 0 finite."""
 
 UNFITTED_TEMPER = 0.5
-"""Temper of the read-out until there is enough gold to fit it."""
+"""Temper of the read-out, at four votes, until gold says otherwise."""
 
-GOLD_TO_FIT_TEMPER = 100
+VOTES_AT_TEMPER = 4
+"""Number of votes at which the temper is the factor of L itself."""
+
+VOTE_CORRELATION = 0.3
+"""How alike volunteers err on the same subject: n votes tell as much as n / (1 + ρ (n − 1)) independent ones."""
+
+TEMPER_SPREAD = 0.3
+"""Standard deviation of log temper among workflows: what a little gold has to overcome."""
 
 MACHINE_CLIP = (0.01, 0.99)
 """The machine alone can neither exclude an answer nor settle one."""
@@ -102,19 +109,46 @@ def subtract(log_likelihood: Sequence[int], terms: Sequence[int], answer: int) -
     return [units - term for units, term in zip(log_likelihood, _column(log_likelihood, terms, answer), strict=True)]
 
 
-def read_out(log_likelihood: Sequence[int], temper: float = UNFITTED_TEMPER) -> list[float]:
-    """Probabilities softmax(temper · L) of one subject, plain floats that sum to 1."""
-    scale = _checked_temper(temper) / UNITS_PER_NAT
+def temper_at(temper: float, votes: int) -> float:
+    """The factor of L after so many votes: temper · (1 + 3 ρ) / (1 + ρ (votes − 1)), the temper itself at 4.
+
+    Votes on one subject err together (it is hard for everybody), so each further one tells less: Kish's (1965)
+    design effect with ρ = 0.3. Without it twenty votes are read as far too sure and three as too unsure.
+
+    Raises:
+        InvalidPosteriorError: a temper that is not a positive number.
+    """
+    if not (math.isfinite(temper) and temper > 0):
+        raise InvalidPosteriorError(f"A temper of {temper} is not a positive number.")
+    return temper * (1 + VOTE_CORRELATION * (VOTES_AT_TEMPER - 1)) / (1 + VOTE_CORRELATION * max(votes - 1, 0))
+
+
+def read_out(
+    log_likelihood: Sequence[int], temper: float = UNFITTED_TEMPER, *, votes: int = VOTES_AT_TEMPER
+) -> list[float]:
+    """Probabilities softmax(b · L) of one subject, plain floats that sum to 1.
+
+    Args:
+        log_likelihood: K integers.
+        temper: of the workflow.
+        votes: submissions that L holds; b is `temper_at` that many.
+    """
+    scale = temper_at(temper, votes) / UNITS_PER_NAT
     highest = max(log_likelihood)
     odds = [math.exp((units - highest) * scale) for units in log_likelihood]
     total = sum(odds)
     return [value / total for value in odds]
 
 
-def read_out_all(log_likelihood: Fixed, temper: float = UNFITTED_TEMPER) -> NDArray[np.float64]:
-    """`read_out` of many subjects: (S, K) int64 to (S, K) probabilities."""
-    scale = _checked_temper(temper) / UNITS_PER_NAT
-    odds = np.exp((log_likelihood - log_likelihood.max(axis=-1, keepdims=True)) * scale)
+def read_out_all(
+    log_likelihood: Fixed,
+    temper: float = UNFITTED_TEMPER,
+    *,
+    votes: NDArray[Any] | None = None,
+) -> NDArray[np.float64]:
+    """`read_out` of many subjects: (…, K) int64 and (…) numbers of votes to (…, K) probabilities."""
+    scaled = _tempered(log_likelihood, votes) * temper_at(temper, VOTES_AT_TEMPER)
+    odds = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
 
@@ -176,7 +210,7 @@ def batch(votes: Votes, *, terms: Fixed, start: Fixed) -> Fixed:
         )
     by_pair = np.ascontiguousarray(terms.transpose(0, 2, 1)).reshape(-1, K)[votes.pairs]
     total = np.array(start, np.int64)
-    for block in votes.blocks(np.int64):
+    for block in votes.blocks_of(np.int64):
         total[block.subjects] += block.matrix @ by_pair
     return total
 
@@ -185,6 +219,8 @@ def expected_information(
     log_likelihood: Fixed | Sequence[int],
     confusion: NDArray[Any],
     temper: float = UNFITTED_TEMPER,
+    *,
+    votes: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Bits about the answer that one more classification is expected to bring: mutual information, ≥ 0.
 
@@ -192,8 +228,9 @@ def expected_information(
         log_likelihood: (…, K) int64.
         confusion: (K, K), of the volunteer to come, or the pooled one.
         temper: of the read-out.
+        votes: (…) submissions that each L holds.
     """
-    p = read_out_all(np.asarray(log_likelihood, np.int64), temper)
+    p = read_out_all(np.asarray(log_likelihood, np.int64), temper, votes=votes)
     return expected_information_of(p, confusion)
 
 
@@ -204,37 +241,74 @@ def expected_information_of(p: NDArray[Any], confusion: NDArray[Any]) -> NDArray
     return np.asarray(np.maximum(information, 0.0))
 
 
-def fit_temper(log_likelihood: Fixed, gold: NDArray[Any]) -> float:
-    """The temper b with the least log-loss of softmax(b · L) on gold; 0.5 until there are 100 gold subjects.
+def worth_asking(p: NDArray[Any], confusion: NDArray[Any], *, error_cost: float, vote_cost: float) -> NDArray[np.bool_]:
+    """The cost form of stopping: whether one more classification saves more error than it costs.
+
+    One step ahead: the expected rise of the leading answer's probability times the cost of an error, against
+    the cost of a vote. A single vote that cannot change the lead is worth nothing, so open subjects need a
+    minimum number of votes beside it.
 
     Args:
-        log_likelihood: (S, K) int64, the gold not clamped.
+        p: (…, K) probabilities.
+        confusion: (K, K) of the volunteer to come, rows = true answer.
+        error_cost: of a wrong consensus.
+        vote_cost: of one classification, in the same unit.
+    """
+    joint = p[..., :, None] * np.asarray(confusion, np.float64)
+    rise = joint.max(axis=-2).sum(axis=-1) - p.max(axis=-1)
+    return np.asarray(rise * error_cost > vote_cost)
+
+
+def fit_temper(log_likelihood: Fixed, gold: NDArray[Any], *, votes: NDArray[Any] | None = None) -> float:
+    """The temper with the least log-loss on gold; 0.5 without gold, and near it until gold outweighs it.
+
+    Log-normal prior around 0.5 (standard deviation 0.3), so that a few gold subjects move it a little and a
+    hundred decide it.
+
+    Args:
+        log_likelihood: (S, K) int64, the gold not added to it.
         gold: (S,) true answers, -1 where there is none.
+        votes: (S,) submissions that each L holds.
 
     Returns:
-        b in [0.05, 2].
+        The temper, in [0.05, 5].
     """
     gold = np.asarray(gold)
     known = np.flatnonzero(gold >= 0)
-    if len(known) < GOLD_TO_FIT_TEMPER:
+    if not len(known):
         return UNFITTED_TEMPER
-    L = log_likelihood[known] / UNITS_PER_NAT
+    L = _tempered(log_likelihood[known], None if votes is None else np.asarray(votes)[known])
     L -= L.max(axis=1, keepdims=True)
-    right = gold[known]
+    right = L[np.arange(len(known)), gold[known]]
 
-    def loss(b: float) -> float:
-        scaled = b * L
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(right)), right]))
+    def loss(log_temper: float) -> float:
+        b = math.exp(log_temper)
+        surprise = float((np.log(np.exp(b * L).sum(axis=1)) - b * right).sum())
+        return surprise + 0.5 * ((log_temper - math.log(UNFITTED_TEMPER)) / TEMPER_SPREAD) ** 2
 
-    low, high = 0.05, 2.0  # log-loss is convex in b: golden section finds its one minimum
+    return round(math.exp(_lowest(loss, low=math.log(0.05), high=math.log(5.0))), 4)
+
+
+def _lowest(loss: Callable[[float], float], *, low: float, high: float) -> float:
+    """Where a function with one valley is lowest, by golden section, to 1e-4."""
     golden = (math.sqrt(5) - 1) / 2
     while high - low > 1e-4:
-        left, right_b = high - golden * (high - low), low + golden * (high - low)
-        if loss(left) <= loss(right_b):
-            high = right_b
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if loss(left) <= loss(right):
+            high = right
         else:
             low = left
-    return round((low + high) / 2, 4)
+    return (low + high) / 2
+
+
+def _tempered(log_likelihood: Fixed, votes: NDArray[Any] | None) -> NDArray[np.float64]:
+    """L in nats, times what the number of votes does to the temper."""
+    nats = log_likelihood / UNITS_PER_NAT
+    if votes is None:
+        return np.asarray(nats)
+    excess = np.maximum(np.asarray(votes) - 1, 0)
+    factor = (1 + VOTE_CORRELATION * (VOTES_AT_TEMPER - 1)) / (1 + VOTE_CORRELATION * excess)
+    return np.asarray(nats * factor[..., None])
 
 
 def _entropy_bits(p: NDArray[Any]) -> NDArray[np.float64]:
@@ -247,9 +321,3 @@ def _column(log_likelihood: Sequence[int], terms: Sequence[int], answer: int) ->
     if not 0 <= answer < K or len(terms) != K * K:
         raise InvalidPosteriorError(f"Answer {answer} with {len(terms)} terms does not fit {K} sums.")
     return terms[answer::K]
-
-
-def _checked_temper(temper: float) -> float:
-    if not (math.isfinite(temper) and temper > 0):
-        raise InvalidPosteriorError(f"A temper of {temper} is not a positive number.")
-    return temper

@@ -6,7 +6,9 @@ A pure function of the fit's expected counts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,7 +31,7 @@ POOLED_SHARES = (0.5, 0.8)
 FACTORS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Multiples of the guessed strength that are tried."""
 
-SAMPLE = 1 << 15
+SAMPLE = 1 << 13
 """Counts from which strength and share are learned: enough to tell the grid's points apart."""
 
 
@@ -91,14 +93,27 @@ def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Flo
     guess_of_volunteer = strength[chosen, None].astype(np.float64)
     guess_of_pair = strength[votes.volunteer[pair], None].astype(np.float64)
     observed = counts[pair].astype(np.float64)
-    best = (-math.inf, 1.0, POOLED_SHARE)
-    for share in POOLED_SHARES:
+
+    def evidence(share: float, factor: float) -> float:
         prior = shrinkage_matrix(pooled, share).T[votes.answer[pair]].astype(np.float64)
-        for factor in FACTORS:
-            s, alpha = factor * guess_of_volunteer, factor * guess_of_pair * prior
-            evidence = float((gammaln(s) - gammaln(s + n)).sum())
-            evidence += float((gammaln(alpha + observed) - gammaln(alpha)).sum())
-            evidence -= 0.5 * math.log2(factor) ** 2
-            if evidence > best[0]:
-                best = (evidence, factor, share)
-    return Shrinkage(shrinkage_matrix(pooled, best[2]), best[1])
+        s, alpha = factor * guess_of_volunteer, factor * guess_of_pair * prior
+        rows = (gammaln(s) - gammaln(s + n)).sum()
+        cells = (gammaln(alpha + observed) - gammaln(alpha)).sum()
+        return float(rows + cells) - 0.5 * math.log2(factor) ** 2
+
+    best = max((_climb(partial(evidence, share)), share) for share in POOLED_SHARES)
+    (_, factor), share = best
+    return Shrinkage(shrinkage_matrix(pooled, share), factor)
+
+
+def _climb(evidence: Callable[[float], float]) -> tuple[float, float]:
+    """The best evidence and its factor: uphill from 1 on the grid, as there is one summit."""
+    at = FACTORS.index(1.0)
+    height = evidence(FACTORS[at])
+    for step in (1, -1):
+        while 0 <= at + step < len(FACTORS):
+            ahead = evidence(FACTORS[at + step])
+            if ahead <= height:
+                break
+            at, height = at + step, ahead
+    return height, FACTORS[at]

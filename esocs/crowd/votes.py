@@ -5,7 +5,6 @@ The classifications' rows are the source of truth. The sorted form depends on wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -108,9 +107,15 @@ class Votes:
                 "answers do not make rows.",
                 row=shortest,
             )
+        n_pairs = n_volunteers * n_answers
+        pair: Integers = volunteer.astype(np.int32 if n_pairs <= np.iinfo(np.int32).max else np.int64)
+        np.multiply(pair, n_answers, out=pair)
+        np.add(pair, answer, out=pair, casting="unsafe")
         if pairs is None:
-            pairs = pairs_in(volunteer, answer, n_volunteers=n_volunteers, n_answers=n_answers)
-        column = _columns(volunteer, answer, pairs=pairs, n_pairs=n_volunteers * n_answers, K=n_answers)
+            used = np.zeros(n_pairs, bool)
+            used[pair] = True
+            pairs = np.flatnonzero(used)
+        column = _columns(pair, pairs=pairs, n_pairs=n_pairs)
         per_subject = np.bincount(subject, minlength=n_subjects).astype(np.int64, copy=False)
         first_subject = _blocks(per_subject, n_answers=n_answers)
         first_vote = np.concatenate([[0], np.cumsum(per_subject)])[first_subject]
@@ -151,9 +156,15 @@ class Votes:
         """(U,) the volunteer of each column."""
         return self.pairs // self.n_answers
 
-    def blocks(self, dtype: type[np.float32 | np.int64] = np.float32) -> Iterator[Block]:
-        """The subjects in consecutive blocks; the votes are views, nothing is copied."""
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The subjects in consecutive blocks, with ones of float32; the votes are views, nothing is copied."""
+        return self.blocks_of(np.float32)
+
+    def blocks_of(self, dtype: type[np.float32 | np.int64]) -> tuple[Block, ...]:
+        """`blocks` with ones of another type."""
         ones = np.ones(int(np.diff(self.first_vote).max(initial=0)), dtype)
+        blocks = []
         for b in range(len(self.first_vote) - 1):
             votes = slice(self.first_vote[b], self.first_vote[b + 1])
             pairs = self.block_pairs[self.first_pair[b] : self.first_pair[b + 1]]
@@ -162,7 +173,8 @@ class Votes:
                 (ones[: votes.stop - votes.start], (self.row[votes], self.column[votes])),
                 shape=(subjects.stop - subjects.start, len(pairs)),
             )
-            yield Block(subjects, pairs, matrix)
+            blocks.append(Block(subjects, pairs, matrix, matrix.T))
+        return tuple(blocks)
 
 
 @dataclass(frozen=True)
@@ -173,18 +185,13 @@ class Block:
         subjects: which subjects.
         pairs: (P,) int64, which of `Votes.pairs` occur, ascending, each once.
         matrix: sparse (subjects of the block, P) of ones.
+        transposed: the same, turned.
     """
 
     subjects: slice
     pairs: NDArray[np.int64]
     matrix: sparse.coo_array
-
-
-def pairs_in(volunteer: Integers, answer: Integers, *, n_volunteers: int, n_answers: int) -> NDArray[np.int64]:
-    """The (volunteer, answer) pairs that occur, volunteer * n_answers + answer, ascending."""
-    used = np.zeros((n_volunteers, n_answers), bool)
-    used[volunteer, answer] = True
-    return np.flatnonzero(used)
+    transposed: sparse.coo_array
 
 
 def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:
@@ -198,11 +205,8 @@ def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:
     return keep
 
 
-def _columns(volunteer: Integers, answer: Integers, *, pairs: NDArray[np.int64], n_pairs: int, K: int) -> Integers:
+def _columns(pair: Integers, *, pairs: NDArray[np.int64], n_pairs: int) -> Integers:
     """(N,) index of each vote's pair in `pairs`."""
-    pair = volunteer.astype(np.int32 if n_pairs <= np.iinfo(np.int32).max else np.int64)
-    np.multiply(pair, K, out=pair)
-    np.add(pair, answer, out=pair, casting="unsafe")
     if len(pairs) == n_pairs:
         return pair
     lookup = np.full(n_pairs, -1, np.int32)

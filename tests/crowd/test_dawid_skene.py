@@ -279,7 +279,7 @@ def test_the_sorted_votes_hold_every_vote_once(rows, block_votes):
             n_answers=3,
         )
         found = []
-        for block in votes.blocks():
+        for block in votes.blocks:
             pairs = votes.pairs[block.pairs][block.matrix.col]
             subjects = block.matrix.row + block.subjects.start
             found += zip(subjects.tolist(), (pairs // 3).tolist(), (pairs % 3).tolist(), strict=True)

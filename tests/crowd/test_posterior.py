@@ -184,9 +184,14 @@ def test_one_more_classification_tells_most_where_the_answer_is_open():
     assert posterior.expected_information(unsure, np.full((2, 2), 0.5), 1.0) == 0
 
 
-def test_the_temper_is_a_half_until_there_are_a_hundred_gold_subjects():
-    L = posterior.to_fixed(np.zeros((99, 2)))
-    assert posterior.fit_temper(L, np.zeros(99, int)) == 0.5
+def test_the_temper_is_a_half_without_gold_and_a_little_gold_moves_it_a_little():
+    L = posterior.to_fixed(np.tile([0.0, -40.0], (100, 1)))
+    wrong = np.ones(100, int)
+    none = np.full(100, -1)
+    assert posterior.fit_temper(L, none) == 0.5
+    one = np.where(np.arange(100) < 1, wrong, none)
+    assert 0.2 < posterior.fit_temper(L, one) < 0.5
+    assert posterior.fit_temper(L, wrong) == pytest.approx(0.05, abs=0.01)
 
 
 def test_the_temper_undoes_a_known_overconfidence():
@@ -195,3 +200,27 @@ def test_the_temper_undoes_a_known_overconfidence():
     truth = (np.exp(honest).cumsum(axis=1) > rng.random((len(honest), 1))).argmax(axis=1)
     temper = posterior.fit_temper(posterior.to_fixed(honest * 4), truth)
     assert temper == pytest.approx(0.25, abs=0.01)
+
+
+@given(n=st.integers(0, 200), temper=st.floats(0.05, 2))
+def test_further_votes_are_discounted_and_four_are_not(n, temper):
+    assert posterior.temper_at(temper, posterior.VOTES_AT_TEMPER) == pytest.approx(temper)
+    assert posterior.temper_at(temper, n + 1) <= posterior.temper_at(temper, n)
+    assert posterior.temper_at(temper, n + 1) * (n + 1) > posterior.temper_at(temper, n) * n
+
+
+@given(
+    L=st.lists(st.integers(-(2**40), 2**40), min_size=2, max_size=6),
+    n=st.integers(0, 40),
+    temper=st.floats(0.05, 2),
+)
+def test_the_read_out_of_one_subject_is_that_of_many(L, n, temper):
+    many = posterior.read_out_all(np.array([L, L]), temper, votes=np.array([n, n]))
+    assert posterior.read_out(L, temper, votes=n) == pytest.approx(many[1].tolist(), abs=1e-9)
+
+
+def test_another_vote_is_worth_its_cost_only_where_it_may_change_the_answer():
+    confusion = np.array([[0.8, 0.2], [0.2, 0.8]])
+    p = np.array([[0.5, 0.5], [0.99, 0.01]])
+    assert posterior.worth_asking(p, confusion, error_cost=10, vote_cost=1).tolist() == [True, False]
+    assert not posterior.worth_asking(p, confusion, error_cost=1, vote_cost=1).any()
