@@ -39,6 +39,12 @@ def find_failure(export: Export) -> str:
     return "" if error is None else error.partition("\n")[0] or "failed"
 
 
+def list_first_errors(job_ids: list[int]) -> list[str]:
+    """What went wrong with those of the jobs that are not done and wait for another attempt."""
+    waiting = Job.objects.filter(id__in=job_ids, state=Job.State.QUEUED).exclude(last_error="")
+    return [error.partition("\n")[0] for error in waiting.order_by("id").values_list("last_error", flat=True)]
+
+
 def export_path(export: Export) -> Path:
     """The gzip file of a ready export."""
     return Path(settings.EXPORT_ROOT) / export.path

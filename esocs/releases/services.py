@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -50,14 +52,24 @@ def request_export(
     return export
 
 
-def write_export(export: Export, *, on_progress: Callable[[int, int], None] | None = None) -> Callable[[], None]:
+def write_export(
+    export: Export,
+    *,
+    as_of: datetime | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Callable[[], None]:
     """Make the export's file.
+
+    Args:
+        export: the order.
+        as_of: an earlier instant, whose file is to be made again; None: now.
+        on_progress: called with the rows written and the rows expected.
 
     Returns:
         The effect to commit: it makes the row ready, and only the first of several does.
     """
     with transaction.atomic():
-        scope = _read_scope(export)
+        scope = _read_scope(export, as_of or _now())
         columns = KINDS[export.kind]
         total = columns.count(scope)
         written = write_csv(
@@ -70,11 +82,14 @@ def write_export(export: Export, *, on_progress: Callable[[int, int], None] | No
     return lambda: _publish(export, scope, written)
 
 
-def _read_scope(export: Export) -> Scope:
-    """The export's rows as of the database's present instant."""
+def _now() -> datetime:
+    """The database's clock: rows written by earlier statements, of whichever transaction, are not younger."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT now()")
-        as_of = cursor.fetchone()[0]
+        cursor.execute("SELECT statement_timestamp()")
+        return cast("datetime", cursor.fetchone()[0])
+
+
+def _read_scope(export: Export, as_of: datetime) -> Scope:
     one = export.workflow
     return Scope(
         project=export.project,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import os
 import queue
 import tempfile
@@ -58,25 +57,44 @@ def write_csv(
         on_progress: called now and then with the number of rows written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    lines = _Lines()
+    # Asked for CR LF, the writer quotes a carriage return inside a value; `_Lines` ends each line in LF alone.
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(header)
     count = 0
     with _Compressor(folder) as compressor:
         for row in rows:
             writer.writerow(row)
             count += 1
-            if buffer.tell() >= PIECE_CHARACTERS:
-                compressor.put(buffer.getvalue())
-                buffer.seek(0)
-                buffer.truncate()
+            if lines.characters >= PIECE_CHARACTERS:
+                compressor.put(lines.take())
             if on_progress is not None and count % PROGRESS_EVERY_ROWS == 0:
                 on_progress(count)
-        compressor.put(buffer.getvalue())
+        compressor.put(lines.take())
         path = compressor.publish(name)
     return WrittenFile(
         path=path, row_count=count, sha256=compressor.sha256.hexdigest(), size_bytes=compressor.size_bytes
     )
+
+
+class _Lines:
+    """What `csv.writer` writes to: one call a row, its CR LF replaced by LF."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+        self._lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self._lines.append(line[:-2])
+        self.characters += len(line)
+
+    def take(self) -> str:
+        """All lines since the last call."""
+        self._lines.append("")
+        text = "\n".join(self._lines)
+        self._lines = []
+        self.characters = 0
+        return text
 
 
 class _Compressor:

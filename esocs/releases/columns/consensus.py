@@ -31,7 +31,7 @@ AFTER_VOTES = (
     "majority",
     "flagged",
     "machine_answer",
-    "machine_score",
+    "machine_probability",
     "model_version",
     "route",
     "state",
@@ -43,7 +43,7 @@ AFTER_VOTES = (
 # The machine's columns are of the last route; `route` is the one by which the subject was published, if it was.
 ROWS = """
 WITH routed AS (
-    SELECT DISTINCT ON (p.subject_id) p.subject_id, r.decision, r.answer, r.score, m.number
+    SELECT DISTINCT ON (p.subject_id) p.subject_id, r.decision, r.answer, r.probability, m.number
     FROM machine_route r
     JOIN machine_prediction p ON p.id = r.prediction_id
     JOIN machine_modelversion m ON m.id = p.model_version_id
@@ -52,7 +52,7 @@ WITH routed AS (
 )
 SELECT s.id, product.dp_id, COALESCE(plane.ra_deg, product.ra_deg), COALESCE(plane.dec_deg, product.dec_deg),
        COALESCE(c.task_key, g.task_key, %(first_task)s), c.answer, c.probability, c.answer_counts,
-       c.majority, c.flagged, g.answer, routed.answer, routed.score, routed.number,
+       c.majority, c.flagged, g.answer, routed.answer, routed.probability, routed.number,
        COALESCE(published.decision, routed.decision), st.state, st.retired_at AT TIME ZONE 'UTC', st.retirement_reason
 FROM (SELECT * FROM crowd_subjectstatus WHERE workflow_id = %(workflow)s) st
 FULL JOIN routed ON routed.subject_id = st.subject_id
@@ -88,7 +88,7 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
 def _row(workflow: Workflow, all_labels: list[str], row: Sequence[Any]) -> Sequence[Any]:
     (
         subject_id, dp_id, ra, dec, task, answer, probability, counts, majority, flagged, expert_answer,
-        machine_answer, machine_score, model_number, route, state, retired_at, reason,
+        machine_answer, machine_probability, model_number, route, state, retired_at, reason,
     ) = row  # fmt: skip
     labels = answer_labels(workflow.tasks, workflow.strings, task)
     votes = dict(zip(labels, counts or [], strict=False))
@@ -97,7 +97,7 @@ def _row(workflow: Workflow, all_labels: list[str], row: Sequence[Any]) -> Seque
     elif any(votes.values()):
         source = "volunteers"
     elif route == "accept":
-        source, answer, probability = "machine", machine_answer, machine_score
+        source, answer, probability = "machine", machine_answer, machine_probability
     else:  # published and not yet answered: its sums hold nothing but the prior
         source, answer, probability = "", None, None
     first_question = task == workflow.first_task
@@ -117,7 +117,7 @@ def _row(workflow: Workflow, all_labels: list[str], row: Sequence[Any]) -> Seque
         _name(labels, majority),
         boolean(flagged),
         _name(labels, machine_answer) if first_question else None,
-        _share(machine_score) if first_question else None,
+        _share(machine_probability) if first_question else None,
         model_number if first_question else None,
         route,
         state,

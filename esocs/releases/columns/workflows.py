@@ -50,7 +50,7 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
     counted = (
         SubjectStatus.objects.filter(workflow_id__in=scope.workflow_ids)
         .values_list("workflow_id")
-        .annotate(Sum("classifications_count"), Count("id", filter=Q(state=SubjectStatus.State.RETIRED)))
+        .annotate(sent=Sum("classifications_count"), retired=Count("id", filter=Q(state=SubjectStatus.State.RETIRED)))
         .order_by()
     )
     counts = {workflow_id: (sent, retired) for workflow_id, sent, retired in counted}
