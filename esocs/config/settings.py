@@ -96,6 +96,7 @@ DATABASES = {
         # One connection a thread is kept; a broken one is noticed before a request uses it.
         "CONN_MAX_AGE": env.int("ESOCS_DATABASE_MAX_AGE_S", 300),
         "CONN_HEALTH_CHECKS": not EMBEDDED,
+        "TEST": {"NAME": env.str("ESOCS_TEST_DATABASE", "test_esocs")},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -157,21 +157,23 @@ WHERE st.workflow_id = %(workflow)s AND st.subject_id = %(subject)s
 FOR UPDATE OF st
 """
 
-# Runs after the lock, in a snapshot of its own: two submissions of one volunteer cannot both be the first.
+# Runs after the lock, in a snapshot of its own: two submissions of one volunteer cannot both be the first. The same
+# statement reads what the answers are worth; no row comes back when the key was used before.
 INSERT_CLASSIFICATION = """
-INSERT INTO crowd_classification (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,
-    workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
-VALUES (%(workflow)s, %(subject)s, %(volunteer)s, %(key)s, %(sha256)s, %(major)s, %(minor)s, %(annotations)s::jsonb,
-    %(metadata)s::jsonb, %(gold)s, %(expert)s, %(ip)s,
-    NOT %(gold)s AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-        AND c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.counted))
-ON CONFLICT (idempotency_key) DO NOTHING
-RETURNING id, counted, created_at
-"""
-
-READ_SKILL = """
-SELECT t.task_key, c.log_posterior, c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior, e.temper
-FROM unnest(%(tasks)s::text[]) AS t(task_key)
+WITH inserted AS (
+    INSERT INTO crowd_classification (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,
+        workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
+    VALUES (%(workflow)s, %(subject)s, %(volunteer)s, %(key)s, %(sha256)s, %(major)s, %(minor)s,
+        %(annotations)s::jsonb, %(metadata)s::jsonb, %(gold)s, %(expert)s, %(ip)s,
+        NOT %(gold)s AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
+            AND c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.counted))
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING id, counted, created_at
+)
+SELECT i.id, i.counted, i.created_at, t.task_key, c.log_posterior, c.answer_counts,
+    COALESCE(own.terms, everybody.terms), everybody.log_prior, e.temper
+FROM inserted i
+LEFT JOIN unnest(%(tasks)s::text[]) AS t(task_key) ON true
 LEFT JOIN crowd_skillepoch e ON e.id = %(epoch)s
 LEFT JOIN crowd_skill own
     ON own.epoch_id = %(epoch)s AND own.task_key = t.task_key AND own.volunteer_id = %(volunteer)s
@@ -203,6 +205,18 @@ WHERE id = %(status)s"""
 CONSENSUS_COLUMNS = (
     "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"
 )
+
+
+@dataclass
+class _Worth:
+    """What an answer to one task adds to: the sums so far, and this volunteer's terms under the subject's epoch."""
+
+    sums: list[int] | None
+    counts: list[int] | None
+    terms: list[int] | None
+    log_prior: list[int] | None
+    temper: float | None
+
 
 STATUS_COLUMNS = tuple(name.name for name in fields(_Status))
 
@@ -241,13 +255,19 @@ def record_classification(submission: Submission) -> Recorded:
                 "gold": submission.gold_standard,
                 "expert": _expert_role(status) if submission.gold_standard else "",
                 "ip": submission.ip_key,
+                "tasks": [choice.task_key for choice in choices],
+                "epoch": status.epoch_id,
+                "status": status.id,
             },
         )
-        row = cursor.fetchone()
-        if row is None:
+        rows = cursor.fetchall()
+        if not rows:
             return _replay(cursor, submission, key=key, sha256=sha256)
-        classification_id, counted, created_at = row
-        retired = _write_effects(cursor, submission, status, choices, classification_id, counted=counted)
+        classification_id, counted, created_at = rows[0][:3]
+        worth = {row[3]: _Worth(*row[4:]) for row in rows}
+        retired = _write_effects(
+            cursor, submission, status, choices, worth, classification_id=classification_id, counted=counted
+        )
     return Recorded(
         id=classification_id,
         created=True,
@@ -320,8 +340,9 @@ def _write_effects(
     submission: Submission,
     status: _Status,
     choices: list[Choice],
-    classification_id: int,
+    worth: dict[str, _Worth],
     *,
+    classification_id: int,
     counted: bool,
 ) -> bool:
     """Write the answers, free the reservation, and add the terms if the submission counts. Returns: retired by now?"""
@@ -335,30 +356,29 @@ def _write_effects(
         "epoch": status.epoch_id,
     }
     if counted:
-        return _write_counted(cursor, status, choices, parameters)
+        return _write_counted(cursor, status, choices, worth, parameters)
     if submission.gold_standard:
         return _write_gold(cursor, submission, status, parameters)
     cursor.execute(f"{WRITE_ANSWERS} SELECT 1", parameters)
     return status.state == "retired"
 
 
-def _write_counted(cursor: Any, status: _Status, choices: list[Choice], parameters: dict[str, Any]) -> bool:
-    cursor.execute(READ_SKILL, parameters)
-    known = {row[0]: row[1:] for row in cursor.fetchall()}
+def _write_counted(
+    cursor: Any, status: _Status, choices: list[Choice], worth: dict[str, _Worth], parameters: dict[str, Any]
+) -> bool:
     rows: list[list[Any]] = []
     decision: rules.Decision | None = None
     for choice in choices:
-        sums, counts, terms, log_prior, temper = known[choice.task_key]
-        if sums is None:
-            sums = status.machine_prior or log_prior or [0] * choice.n_answers
-            counts = [0] * choice.n_answers
-        if terms is not None:
-            sums = posterior.add(sums, terms, choice.answer)
-        counts = [n + (i == choice.answer) for i, n in enumerate(counts)]
+        known = worth[choice.task_key]
+        K = choice.n_answers
+        sums = known.sums or status.machine_prior or known.log_prior or [0] * K
+        if known.terms is not None:
+            sums = posterior.add(sums, known.terms, choice.answer)
+        counts = [n + (i == choice.answer) for i, n in enumerate(known.counts or [0] * K)]
         made = rules.decide(
             criterion=status.retirement,
             n=status.count + 1,
-            probabilities=posterior.read_out(sums, temper or posterior.UNFITTED_TEMPER),
+            probabilities=posterior.read_out(sums, known.temper or posterior.UNFITTED_TEMPER),
             votes=counts,
             machine_answer=status.machine_answer,
         )
