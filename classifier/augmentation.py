@@ -71,7 +71,7 @@ class SpectrumAugmentation:
         gap_bins: Longest stretch of bins declared missing.
     """
 
-    shift_bins: int = 6
+    shift_bins: int = 20
     noise: float = 0.15
     scale: float = 0.15
     tilt: float = 0.3

@@ -63,7 +63,7 @@ class TrainingConfig:
     architecture: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     augmentation: ImageAugmentation | SpectrumAugmentation
-    epochs: float = 30
+    epochs: float = 20
     least_steps: int = 200
     most_steps: int = 2000
     batch_size: int = 32
@@ -84,7 +84,9 @@ class TrainingConfig:
 
 
 IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation())
-SPECTRUM_TRAINING = TrainingConfig(architecture="spectrum-convnext-1", augmentation=SpectrumAugmentation())
+SPECTRUM_TRAINING = TrainingConfig(
+    architecture="spectrum-convnext-1", augmentation=SpectrumAugmentation(), least_steps=400
+)
 
 
 @dataclass(frozen=True)
