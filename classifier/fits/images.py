@@ -26,6 +26,7 @@ from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError, Unre
 from classifier.fits.headers import Hdu
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Buffer, Stored
+from classifier.fits.tables import check_tiles
 from classifier.fits.wcs import CelestialWcs, celestial_wcs
 
 # A cube becomes the mean of at most so many planes, evenly spaced: its white light, not its first plane.
@@ -84,7 +85,7 @@ class TiledImage:
                 for plane in planes
             )
         except (OSError, ValueError, IndexError, TypeError) as error:
-            raise UnreadableError(f"The compressed image cannot be decompressed: {error!s:.200}") from error
+            raise UnreadableError(f"The compressed image cannot be decompressed: {_first_line(error)}") from error
 
     def _native(self, values: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -247,11 +248,14 @@ def _sources(*, stored: Stored, path: Path, hdus: Sequence[Hdu]) -> Iterator[lis
         return
     import fitsio
 
+    for hdu in hdus:
+        if hdu.compressed:
+            check_tiles(stored.buffer, hdu)
     with _library_path(stored, path) as name:
         try:
             file = fitsio.FITS(name)
         except (OSError, ValueError) as error:
-            raise UnreadableError(f"The file cannot be opened: {error!s:.200}") from error
+            raise UnreadableError(f"The file cannot be opened: {_first_line(error)}") from error
         with file:
             yield [TiledImage(file, hdu) if hdu.compressed else PlainImage(stored.buffer, hdu) for hdu in hdus]
 
@@ -289,3 +293,8 @@ def _mean_plane(planes: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
     assert count is not None
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return (total / count).astype(np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    """What CFITSIO says, without the names of our temporary files."""
+    return (str(error).splitlines() or [""])[0][:200]

@@ -176,6 +176,7 @@ class _Child:
         self._received = bytearray()
         self._process: subprocess.Popen[bytes] | None = None
         self._retried = False
+        self._answered = 0
 
     def accepts(self, request: bytes) -> bool:
         """Whether a request can be sent without the risk that both sides wait for each other."""
@@ -202,6 +203,7 @@ class _Child:
                 return error
             self._pending.popleft()
             self._retried = False
+            self._answered += 1
             try:
                 return decode_answer(head, body)
             except FitsError as error:
@@ -233,6 +235,7 @@ class _Child:
 
     def _start(self) -> None:
         self._kill()
+        self._answered = 0
         package_root = Path(__file__).resolve().parents[2]
         environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         environment |= {"PYTHONPATH": str(package_root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -305,7 +308,7 @@ class _Child:
         return taken
 
     def _bury(self, death: _DiedError) -> FitsError | None:
-        """The error of the file that a dead or stuck child was reading; None after a first retry."""
+        """The error of the file that a dead or stuck child was reading; None where it is read again."""
         process = self._process
         if process is None or death.timed_out:
             self._kill()
@@ -316,6 +319,9 @@ class _Child:
                 process.wait(timeout=5.0)
         status = process.returncode
         self._kill()
+        if status == 0 and self._answered > 0:
+            self._resend()  # it retired after an answer; the files that wait are not to blame
+            return None
         if status is None:
             return UnreadableError("The file made its reader give an answer that makes no sense.")
         if status == -signal.SIGXCPU:

@@ -17,6 +17,7 @@ _FORM = re.compile(r"([0-9]*)([LXBIJKAEDCMPQ])(.?).*")
 _BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
 _NUMBERS = {"B": ">u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _MAX_ELEMENTS = 1 << 26
+_RICE_PARAMETERS = {"BLOCKSIZE": {16, 32, 64, 128}, "BYTEPIX": {1, 2, 4, 8}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,7 @@ def list_columns(hdu: Hdu) -> tuple[Column, ...]:
     count = header.get("TFIELDS")
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 999:
         raise UnreadableError(f"TFIELDS = {count!r:.40} is no number of columns.")
-    if len(hdu.shape) != 2 or hdu.bitpix != 8:
-        raise UnreadableError("A binary table must have two axes of bytes.")
+    _, row_bytes = _table_shape(hdu)
     columns = []
     offset = 0
     for number in range(1, count + 1):
@@ -70,8 +70,8 @@ def list_columns(hdu: Hdu) -> tuple[Column, ...]:
         element = form[3] if letter in "PQ" else ""
         columns.append(Column(number, name, utype, ucd, unit, offset, repeat, letter, element))
         offset += (repeat + 7) // 8 if letter == "X" else repeat * _BYTES[letter]
-    if offset > hdu.shape[1]:
-        raise UnreadableError(f"The columns need {offset:,} bytes a row; the row has {hdu.shape[1]:,}.")
+    if offset > row_bytes:
+        raise UnreadableError(f"The columns need {offset:,} bytes a row; the row has {row_bytes:,}.")
     return tuple(columns)
 
 
@@ -103,6 +103,56 @@ def read_column(buffer: Buffer, hdu: Hdu, column: Column) -> NDArray[np.float64]
     if raw.size > _MAX_ELEMENTS:
         raise ImplausibleSizeError(f"A column of {raw.size:,} elements is no spectrum.")
     return _scaled(raw, hdu, column)
+
+
+def check_tiles(buffer: Buffer, hdu: Hdu) -> None:
+    """Refuse a tile-compressed image whose table would lead a decompressor astray.
+
+    CFITSIO believes the tile descriptors: one that announces gigabytes is allocated and read.
+
+    Raises:
+        UnreadableError: A tile lies outside the heap, the number of tiles is wrong, or RICE's parameters are.
+    """
+    header = hdu.header
+    rows, row_bytes = _table_shape(hdu)
+    expected = 1
+    for axis, length in enumerate(reversed(hdu.shape), start=1):
+        tile = header.get(f"ZTILE{axis}")
+        if not isinstance(tile, int) or isinstance(tile, bool):
+            tile = length if axis == 1 else 1
+        expected *= -(-length // max(tile, 1))
+    if rows != expected:
+        raise UnreadableError(f"The compressed image has {rows:,} tiles where {expected:,} are needed.")
+    for number in range(1, 10):
+        name, value = header.text(f"ZNAME{number}"), header.get(f"ZVAL{number}")
+        if name in _RICE_PARAMETERS and value not in _RICE_PARAMETERS[name]:
+            raise UnreadableError(f"The compression parameter {name} = {value!r:.20} is none there is.")
+    theap = header.get("THEAP")
+    heap_start = theap if isinstance(theap, int) and not isinstance(theap, bool) else rows * row_bytes
+    for column in list_columns(hdu):
+        if column.letter in "PQ":
+            size = (">i4", 8) if column.letter == "P" else (">i8", 16)
+            descriptors = np.ndarray(
+                (rows, 2),
+                dtype=size[0],
+                buffer=buffer,
+                offset=hdu.data_offset + column.offset,
+                strides=(row_bytes, size[1] // 2),
+            ).astype(np.float64)
+            length_bytes = descriptors[:, 0] * _BYTES.get(column.element, 1)
+            inside = heap_start + descriptors[:, 1] + length_bytes <= hdu.data_bytes
+            if not (heap_start >= 0 and np.all(inside) and np.all(descriptors >= 0)):
+                raise UnreadableError("A compressed tile lies outside its table's heap.")
+
+
+def _table_shape(hdu: Hdu) -> tuple[int, int]:
+    """Rows and bytes a row; for a compressed image those of the table that holds the tiles."""
+    rows, row_bytes = hdu.header.get("NAXIS2"), hdu.header.get("NAXIS1")
+    if hdu.header.get("NAXIS") != 2 or hdu.header.get("BITPIX") != 8:
+        raise UnreadableError("A binary table must have two axes of bytes.")
+    assert isinstance(rows, int)  # the pre-scan saw to it
+    assert isinstance(row_bytes, int)
+    return rows, row_bytes
 
 
 def _heap_cell(buffer: Buffer, hdu: Hdu, column: Column, start: int) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 from pathlib import Path
@@ -24,7 +25,10 @@ def babble() -> None:
             os.write(descriptor, b"\xff" * 64)
 
 
+LEAKED: list[mmap.mmap] = []
+
 DEEDS = {
+    "leak": lambda: LEAKED.append(mmap.mmap(-1, 512 * 1024**2)),
     "spin": spin,
     "babble": babble,
     "hang": signal.pause,

@@ -118,6 +118,19 @@ def test_a_file_that_brings_its_reader_down_is_one_named_error(
     assert [isinstance(answer, FitsContent) for answer in answers] == [True, False, True, True, True]
 
 
+def test_a_child_in_which_memory_has_leaked_is_replaced_at_no_files_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    good = [write_image(tmp_path / f"{k}.fits") for k in range(6)]
+    with FitsReader(limits=Limits(memory_bytes=1024 * MIB)) as reader:
+        reader.read(good[0])
+        before = child_pid(reader)
+        answers = [a for _, a in reader.read_many([tmp_path / "leak", *good, tmp_path / "leak", good[0]])]
+        assert child_pid(reader) != before
+    assert [isinstance(a, FitsContent) for a in answers] == [False, *[True] * 6, False, True]
+
+
 def test_the_child_inherits_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
     path = write_image(tmp_path / "a.fits")
