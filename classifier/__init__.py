@@ -1,0 +1,1 @@
+"""The instrument: pixels in, probabilities out. No Django, no Celery, no database."""

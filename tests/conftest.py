@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +27,10 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, settings: object) -> Iterator[None]:
+def _own_folders(tmp_path: Path, settings: object) -> None:
     """Files that a test makes lie in its own folder; caches of one test's rows do not reach the next."""
     from esocs.crowd import submission
 
     for name in ("MEDIA_ROOT", "SHARD_ROOT", "WEIGHTS_ROOT", "EXPORT_ROOT"):
         setattr(settings, name, tmp_path / name.lower())
     submission._version_tasks.cache_clear()
-    yield

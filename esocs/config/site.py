@@ -30,7 +30,7 @@ def health(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django's sig
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
     """A rendered file. Its name is unguessable and its content never changes, so browsers may keep it for a year."""
-    response = serve(request, path, document_root=settings.MEDIA_ROOT)
+    response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
     response["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
     response["Access-Control-Allow-Origin"] = "*"
     return response

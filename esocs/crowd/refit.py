@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
@@ -294,7 +295,12 @@ def _write_switched(
         }
         for status, sums, counts, decision in updates
     ]
-    parameters = {"rows": json.dumps(rows), "epoch": epoch.pk, "number": epoch.number, "task_key": task_key}
+    parameters: dict[str, Any] = {
+        "rows": json.dumps(rows),
+        "epoch": epoch.pk,
+        "number": epoch.number,
+        "task_key": task_key,
+    }
     table = """jsonb_to_recordset(%(rows)s::jsonb) AS x(status_id bigint, sums bigint[], counts int[], answer int,
         p float8, majority int, flagged boolean, state text, reason text)"""
     with connection.cursor() as cursor:

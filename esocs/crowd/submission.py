@@ -139,7 +139,7 @@ class _Status:
     count: int
     project_id: int
     active: bool
-    retirement: dict[str, Any]
+    retirement: Any
     served_at: datetime | None
     roles: list[str] = field(default_factory=list)
 

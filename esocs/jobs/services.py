@@ -290,6 +290,10 @@ def drain(job_ids: list[int], *, on_progress: Callable[[int, int], None] | None 
 
     Each job is claimed as a worker would claim it, so nothing runs twice.
     """
+    from celery import current_app
+
+    # Every room's tasks.py registers its handlers when it is imported, as in a worker.
+    current_app.loader.import_default_modules()
     for position, job_id in enumerate(job_ids, start=1):
         run_job(job_id)
         if on_progress is not None:

@@ -81,9 +81,17 @@ def page(context: BrowserContext) -> Iterator[Page]:
         "console",
         lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None,
     )
-    page.on("request", running.add)
-    page.on("requestfinished", running.discard)
-    page.on("requestfailed", running.discard)
+
+    # Playwright marks its listeners, and a set's own methods cannot be marked.
+    def started(request: Request) -> None:
+        running.add(request)
+
+    def ended(request: Request) -> None:
+        running.discard(request)
+
+    page.on("request", started)
+    page.on("requestfinished", ended)
+    page.on("requestfailed", ended)
     yield page
     page.unroute_all(behavior="ignoreErrors")
     # The database is emptied next: what the page has asked the server for must be answered by then.

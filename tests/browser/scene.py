@@ -59,7 +59,7 @@ def build_scene(*, images: int = 12, spectra: int = 5) -> Scene:
         make_spectrum_subject(spectrum_workflow, seed)
     _tie_to_product(subjects[0])
     _predict(image_workflow, subjects)
-    _vote(image_workflow, subjects[0], [1, 1, 1, 1, 3])
+    _vote(image_workflow, subjects[0], [1, 3, 1, 1, 1, 1, 1])
     _vote(image_workflow, subjects[1], [0, 2])
     return Scene(owner=owner, project=project, images=image_workflow, spectra=spectrum_workflow, settled=subjects[0])
 
@@ -119,14 +119,15 @@ def _predict(workflow: Workflow, subjects: list[Subject]) -> None:
         decision, reason = ("audit", "audit") if number % 5 == 2 else ("volunteers", "uncertain")
         route = Route.objects.create(
             prediction=prediction, policy=policy, decision=decision, reason=reason, answer=int(probabilities.argmax()),
-            score=float(probabilities.max()), ood_p=0.4, information_bits=1.0,
+            score=float(probabilities.max()), probability=float(probabilities.max()), ood_p=0.4, information_bits=1.0,
         )  # fmt: skip
         SubjectStatus.objects.filter(workflow=workflow, subject=subject).update(route=route, blind=decision == "audit")
 
 
 def _vote(workflow: Workflow, subject: Subject, answers: list[int]) -> None:
+    """Different volunteers answer until the subject retires."""
     for answer in answers:
-        record_classification(
+        recorded = record_classification(
             Submission(
                 workflow_id=workflow.pk,
                 project_id=workflow.project_id,
@@ -139,7 +140,5 @@ def _vote(workflow: Workflow, subject: Subject, answers: list[int]) -> None:
                 idempotency_key=str(uuid.uuid4()),
             )
         )
-
-
-def settle(subject: Subject) -> None:
-    SubjectStatus.objects.filter(subject=subject).update(state="retired", retirement_reason="consensus")
+        if recorded.retired:
+            break

@@ -13,13 +13,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.scene import Scene, build_scene
-from tests.support.factories import PASSWORD
+from tests.browser.test_people import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AXE = Path(__file__).resolve().parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """async () => {
-    const found = await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]});
+    const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    const found = await axe.run(document, {runOnly});
     return found.violations.map(v => `${v.id}: ${v.nodes.map(n => n.target + " " + n.failureSummary).join("; ")}`);
 }"""
 
@@ -27,14 +28,6 @@ RUN_AXE = """async () => {
 @pytest.fixture
 def scene(transactional_db: None) -> Scene:
     return build_scene()
-
-
-def log_in(page: Page, login: str) -> None:
-    page.goto("/log-in/")
-    page.get_by_label("User name").fill(login)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Log in").click()
-    expect(page.locator("details.menu")).to_be_visible()
 
 
 def pages_for_everybody(scene: Scene) -> dict[str, str]:
@@ -95,6 +88,7 @@ def test_every_page_fits_and_has_no_accessibility_violation(
     for name, address in pages_for_everybody(scene).items():
         faults += inspect(page, name, address, kept)
     log_in(page, "observer")
+    expect(page.locator("details.menu")).to_be_visible()
     for name, address in pages_for_scientists(scene).items():
         faults += inspect(page, name, address, kept)
     page.goto("about:blank")

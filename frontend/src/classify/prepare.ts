@@ -28,14 +28,19 @@ function isColumn(value: unknown, length: number): value is (number | null)[] {
 /** The spectrum in `body`; null unless its columns are of one length, with finite rising wavelengths. */
 export function readSpectrum(body: unknown): SpectrumData | null {
   if (typeof body !== "object" || body === null) return null;
-  const { wavelength_nm: wavelength, flux, error } = body as Record<string, unknown>;
+  const { wavelength_nm: wavelength, flux, error, flux_unit: unit } = body as Record<string, unknown>;
   if (!Array.isArray(wavelength) || wavelength.length < 2) return null;
   const n = wavelength.length;
   if (!isColumn(wavelength, n) || wavelength.includes(null) || !isColumn(flux, n)) return null;
   const rising = wavelength as number[];
   for (let i = 1; i < n; i++) if ((rising[i] ?? 0) <= (rising[i - 1] ?? 0)) return null;
   if (flux.every((value) => value === null)) return null;
-  return { wavelength_nm: rising, flux, error: isColumn(error, n) ? error : null };
+  return {
+    wavelength_nm: rising,
+    flux,
+    error: isColumn(error, n) ? error : null,
+    flux_unit: typeof unit === "string" ? unit : "",
+  };
 }
 
 async function loadSpectrum(url: string): Promise<Prepared | null> {

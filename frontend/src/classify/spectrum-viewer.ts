@@ -107,8 +107,8 @@ export class SpectrumViewer {
   private options(): uPlot.Options {
     const axis = {
       stroke: colour("--muted"),
-      grid: { stroke: colour("--grid") },
-      ticks: { stroke: colour("--grid") },
+      grid: { stroke: colour("--grid"), width: 1 },
+      ticks: { stroke: colour("--grid"), width: 1 },
     };
     const font = '12px "IBM Plex Mono", ui-monospace, monospace';
     return {
@@ -131,7 +131,7 @@ export class SpectrumViewer {
         {
           ...axis,
           font,
-          label: "Flux",
+          label: (): string => (this.data?.flux_unit ? `Flux (${this.data.flux_unit})` : "Flux"),
           labelFont: font,
           labelSize: 22,
           size: 64,
@@ -140,7 +140,7 @@ export class SpectrumViewer {
       ],
       series: [
         {},
-        { stroke: colour("--data"), width: 1.4, points: { show: false }, spanGaps: false },
+        { stroke: colour("--data"), width: 1, points: { show: false }, spanGaps: false },
         { stroke: "transparent", points: { show: false } },
         { stroke: "transparent", points: { show: false } },
       ],

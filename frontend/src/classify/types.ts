@@ -65,4 +65,5 @@ export interface SpectrumData {
   wavelength_nm: number[];
   flux: (number | null)[];
   error: (number | null)[] | null;
+  flux_unit: string;
 }

@@ -16,13 +16,11 @@ from esocs.jobs import services as jobs
 from esocs.jobs.command import JobCommand, Progress
 from esocs.jobs.queries import wait_for
 from esocs.projects.queries import get_project, select_workflows
-from esocs.releases import queries, services, tasks
+from esocs.releases import queries, services
 from esocs.releases.columns import KINDS
 from esocs.releases.models import Export
 
 ALL = "all"
-# Importing it is what registers the job's handler in this process.
-assert tasks.make_export
 
 
 class Command(JobCommand):
