@@ -55,6 +55,12 @@ def _static_root() -> None:
     Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: object) -> None:
+    """What a password costs to check is Django's own affair."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def site(live_server: object) -> str:
     """The address of the running site, on a real database."""
