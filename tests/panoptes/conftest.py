@@ -1,0 +1,26 @@
+"""A workflow with subjects, and clients for different people."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from esocs.projects.models import Subject, Workflow
+from tests.support.factories import make_subject, make_workflow
+
+
+@pytest.fixture
+def workflow(db: None) -> Workflow:
+    # A count, not a consensus: how many answers a subject takes is then the test's to say.
+    return make_workflow(retirement={"criteria": "classification_count", "options": {"count": 3}})
+
+
+@pytest.fixture
+def subject(workflow: Workflow) -> Subject:
+    return make_subject(workflow.project, published_in=workflow, metadata={"object": "M 51", "#hidden": 1})
+
+
+@pytest.fixture
+def other_client() -> Client:
+    """A second browser."""
+    return Client()
