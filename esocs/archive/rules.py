@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from classifier.fits.content import Cutout, HeaderFacts, Spectrum
 
@@ -16,11 +18,27 @@ SMALLEST_COVERAGE = 0.25
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
 
+def uri_of(path: Path) -> str:
+    """An absolute path as text that a database can hold: itself, or a file: address where it is not UTF-8."""
+    text = str(path)
+    return text if printable(text) == text else path.as_uri()
+
+
+def path_of(uri: str) -> Path:
+    """The inverse of `uri_of`."""
+    return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))) if uri.startswith("file:") else Path(uri)
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for each byte of a file name that is no UTF-8."""
+    return text.encode(errors="replace").decode()
+
+
 def identify(facts: HeaderFacts, path: Path) -> str:
     """The archive's identifier; a file that carries none is known by its name."""
     if facts.dp_id:
         return facts.dp_id
-    name = path.name
+    name = printable(path.name)
     for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)] or name

@@ -6,6 +6,7 @@ killed half-way leaves nothing behind and the job's next attempt does it all aga
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import tempfile
@@ -89,19 +90,19 @@ def order_ingest(
     Returns:
         The batch and the ids of its jobs.
     """
-    batch = IngestBatch.objects.create(source=source[:1000], created_by_id=user_id)
+    batch = IngestBatch.objects.create(source=rules.printable(source)[:1000], created_by_id=user_id)
     items = []
     for start in range(0, len(files), FILES_PER_JOB):
         chunk = files[start : start + FILES_PER_JOB]
         payload: dict[str, Any] = {
             "batch_id": batch.pk,
-            "paths": [str(path) for path in chunk],
+            "paths": [rules.uri_of(path) for path in chunk],
             "number": start,
         }
         if project_id is not None:
             payload["project_id"] = project_id
         if positions:
-            payload["positions"] = {p.name: positions[p.name] for p in chunk if p.name in positions}
+            payload["positions"] = {rules.printable(p.name): positions[p.name] for p in chunk if p.name in positions}
         items.append((f"batch/{batch.pk}/{start}", payload))
     return batch, enqueue_many("archive.ingest", items=items, group=f"ingest/{batch.pk}")
 
@@ -117,8 +118,10 @@ class _Read:
 
 @lru_cache(maxsize=1)
 def _reader() -> FitsReader:
-    """One pool of children a process, reused from job to job."""
-    return FitsReader(children=settings.FITS_CHILDREN)
+    """One pool of children a process, reused from job to job and ended with it."""
+    reader = FitsReader(children=settings.FITS_CHILDREN)
+    atexit.register(reader.close)
+    return reader
 
 
 def ingest_files(
@@ -132,14 +135,16 @@ def ingest_files(
 ) -> Callable[[], None]:
     """Read files in limited child processes and pack their planes; the returned effect writes the rows.
 
-    A file that was read before (same path) is left alone; one whose content or identifier is already known is rejected
-    as a duplicate; a damaged one is rejected with its named error. Nothing stops the others.
+    A file that was read before (same path) is not read again; one whose content or identifier is already known is
+    rejected as a duplicate; a damaged one is rejected with its named error. Nothing stops the others. The project gets
+    subjects of all products at these paths, those that were read before it asked included.
     """
-    known = set(Product.objects.filter(uri__in=[str(p) for p in paths]).values_list("uri", flat=True))
-    todo = [path for path in paths if str(path) not in known]
+    uris = [rules.uri_of(path) for path in paths]
+    known = set(Product.objects.filter(uri__in=uris).values_list("uri", flat=True))
+    todo = [path for path in paths if rules.uri_of(path) not in known]
 
     def spec(path: Path) -> CutSpec:
-        chosen = (positions or {}).get(path.name)
+        chosen = (positions or {}).get(rules.printable(path.name))
         return CutSpec(positions=tuple((ra, dec) for ra, dec in chosen) if chosen else None)
 
     outcomes: list[_Read] = []
@@ -152,19 +157,17 @@ def ingest_files(
 
     def write() -> None:
         _write_products(batch_id=batch_id, outcomes=outcomes)
-        products = dict(
-            Product.objects.filter(uri__in=[str(o.path) for o in outcomes], state=Product.State.INGESTED).values_list(
-                "uri", "id"
-            )
-        )
-        accepted = [(products[str(o.path)], o.content) for o in outcomes if o.content and str(o.path) in products]
+        ingested = Product.objects.filter(uri__in=uris, state=Product.State.INGESTED)
+        products = dict(ingested.values_list("uri", "id"))
+        read = [(products.get(rules.uri_of(outcome.path)), outcome.content) for outcome in outcomes]
+        accepted = [(pk, content) for pk, content in read if pk is not None and content is not None]
         _write_images(batch_id, [(pk, cut) for pk, content in accepted for cut in enumerate(content.images)])
         _write_spectra(batch_id, [(pk, content.spectrum) for pk, content in accepted if content.spectrum])
-        if project_id is not None and accepted:
+        if project_id is not None and products:
             enqueue(
                 "projects.make_subjects",
                 key=f"project/{project_id}/batch/{batch_id}/{number}",
-                payload={"project_id": project_id, "product_ids": [pk for pk, _ in accepted]},
+                payload={"project_id": project_id, "product_ids": sorted(products.values())},
                 group=f"ingest/{batch_id}",
             )
 
@@ -189,7 +192,7 @@ def _accepted(batch_id: int, path: Path, content: FitsContent) -> Product:
     facts, spectrum = content.facts, content.spectrum
     return Product(
         batch_id=batch_id,
-        uri=str(path),
+        uri=rules.uri_of(path),
         dp_id=rules.identify(facts, path)[:200],
         state=Product.State.INGESTED,
         kind=content.kind,
@@ -235,11 +238,11 @@ def _duplicate(product: Product) -> Product:
 def _rejected(batch_id: int, path: Path, error: FitsError) -> Product:
     return Product(
         batch_id=batch_id,
-        uri=str(path),
-        dp_id=path.name[:200],
+        uri=rules.uri_of(path),
+        dp_id=rules.printable(path.name)[:200],
         state=Product.State.REJECTED,
         error_code=error.code,
-        error_detail=str(error)[:2000],
+        error_detail=rules.printable(str(error))[:2000],
         size_bytes=path.stat().st_size if path.exists() else None,
     )
 

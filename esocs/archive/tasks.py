@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from esocs.archive import services
+from esocs.archive import rules, services
 from esocs.jobs.registry import Effect, JobContext, handler
 
 
@@ -14,7 +12,7 @@ def ingest(job: JobContext) -> Effect | None:
     return services.ingest_files(
         batch_id=payload["batch_id"],
         number=payload["number"],
-        paths=[Path(path) for path in payload["paths"]],
+        paths=[rules.path_of(uri) for uri in payload["paths"]],
         project_id=payload.get("project_id"),
         positions=payload.get("positions"),
         report_progress=job.report_progress,
