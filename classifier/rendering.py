@@ -125,9 +125,9 @@ def enlarge(picture: NDArray[np.uint8], *, size_px: int) -> NDArray[np.uint8]:
     rows = _cubic_weights(height, max(1, round(height * scale)))
     columns = _cubic_weights(width, max(1, round(width * scale)))
     # A product of the sparse matrix runs along contiguous rows, hence the two transpositions.
-    wide = columns @ np.ascontiguousarray(picture.T, dtype=np.float32)
+    # The weights of a sample add up to one, so that the half that rounds may be added to the smaller picture.
+    wide = columns @ (picture.T + np.float32(0.5))
     level = rows @ np.ascontiguousarray(wide.T)
-    level += 0.5
     np.clip(level, 0.0, 255.0, out=level)
     enlarged: NDArray[np.uint8] = level.astype(np.uint8)
     return enlarged

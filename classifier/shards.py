@@ -72,9 +72,7 @@ def open_shard(path: Path, *, sha256: str | None = None) -> NDArray[np.float16]:
     if found != sha256:
         raise DamagedShardError(f"The shard {path.name} has another SHA-256 than recorded.")
     if shard.dtype != np.float16 or shard.ndim < 2:
-        raise DamagedShardError(
-            f"The shard {path.name} holds {shard.dtype} {shard.shape}, not float16 planes."
-        )
+        raise DamagedShardError(f"The shard {path.name} holds {shard.dtype} {shard.shape}, not float16 planes.")
     planes: NDArray[np.float16] = shard
     return planes
 

@@ -115,12 +115,18 @@ class Header:
     def number(self, *names: str) -> float | None:
         """The first finite number among the names; text that is a number counts."""
         for name in names:
-            value = self.get(name)
-            if isinstance(value, str) and _NUMBER.fullmatch(value.strip().encode()):
-                value = float(value.upper().replace("D", "E"))
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-                return float(value)
+            if (number := as_number(self.get(name))) is not None:
+                return number
         return None
+
+
+def as_number(value: CardValue | None) -> float | None:
+    """A value as a finite number; text that is one counts, a logical does not."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip().encode()):
+        value = float(value.upper().replace("D", "E"))
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def find_eso_card(block: bytes, name: bytes) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from classifier.fits.cards import CardValue, Header
+from classifier.fits.cards import CardValue, Header, as_number
 from classifier.fits.content import HeaderFacts
 
-MAX_CARDS = 160
+MAX_CARDS = 256
 _MJD_OF_UNIX_EPOCH = 40587.0
 _SEXAGESIMAL = re.compile(r"\s*([+-]?)(\d{1,3})[:\s]+(\d{1,2})[:\s]+(\d{1,2}(?:\.\d*)?)\s*")
 
@@ -29,7 +29,7 @@ _KEPT = frozenset(
 _KEPT_ESO = re.compile(
     rb"HIERARCH (ESO (?:DP |OBS (?:PROG|NAME|ID|TARG|START|TPLNO)|TPL (?:ID|NAME)|DPR |QC "
     rb"|PRO (?:CATG|TECH|TYPE|REC1 ID)|INS (?:MODE|(?:FILT|GRAT|GRIS|SLIT)[0-9]* (?:NAME|ID|WLEN|WID))"
-    rb"|TEL (?:AMBI (?:FWHM|PRES|RHUM|TEMP|WINDSP)|AIRM|IA FWHM|ALT|AZ|MOON)|DET (?:READ MODE|WIN1 DIT1|N?DIT)"
+    rb"|TEL (?:TARG |AMBI (?:FWHM|PRES|RHUM|TEMP|WINDSP)|AIRM|IA FWHM|ALT|AZ|MOON)|DET (?:READ MODE|WIN1 DIT1|N?DIT)"
     rb"|DRS (?:BERV|CCF (?:RVC|FWHM)|SPE EXT SN5[0-9]))[^=]{0,48}?) *="
 )
 
@@ -40,23 +40,23 @@ def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
     Args:
         headers: The primary header, then the science extension's; the first that knows a fact gives it.
     """
-    number = _Numbers(headers)
-    date_obs = _text(headers, "DATE-OBS", "DATE_OBS")
-    minimum, maximum = number.first("WAVELMIN"), number.first("WAVELMAX")
+    cards = _chosen_cards(headers)
+    facts = _Facts(headers, cards)
+    date_obs = facts.text("DATE-OBS", "DATE_OBS")
     return HeaderFacts(
-        dp_id=_dp_id(headers),
-        object=_text(headers, "OBJECT", "ESO OBS TARG NAME"),
-        instrument=_text(headers, "INSTRUME"),
-        telescope=_text(headers, "TELESCOP"),
-        ra_deg=_angle(headers, ("RA", "ESO TEL TARG ALPHA", "RA_TARG"), hours=True),
-        dec_deg=_angle(headers, ("DEC", "ESO TEL TARG DELTA", "DEC_TARG"), hours=False),
-        exposure_time_s=number.within("EXPTIME", "EXPOSURE", "TEXPTIME", "ITIME", low=0.0, high=1e9),
+        dp_id=_dp_id(facts.text("ARCFILE", "ESO DP ID", "DP.ID", "DP_ID")),
+        object=facts.text("OBJECT", "ESO OBS TARG NAME"),
+        instrument=facts.text("INSTRUME"),
+        telescope=facts.text("TELESCOP"),
+        ra_deg=facts.angle("RA", "RA_TARG", packed="ESO TEL TARG ALPHA", hours=True),
+        dec_deg=facts.angle("DEC", "DEC_TARG", packed="ESO TEL TARG DELTA", hours=False),
+        exposure_time_s=facts.number("EXPTIME", "EXPOSURE", "TEXPTIME", "ITIME", low=0.0, high=1e9),
         date_obs=date_obs,
-        mjd_obs=number.within("MJD-OBS", "MJD_OBS", low=1.0, high=1e6) or _mjd(date_obs),
-        proposal_id=_text(headers, "PROG_ID", "ESO OBS PROG ID"),
-        filter=_text(headers, "FILTER", "FILTER1", "ESO INS FILT1 NAME", "ESO INS FILT NAME", "BAND"),
-        snr=number.within("SNR", low=-1e6, high=1e9),
-        seeing_arcsec=number.within(
+        mjd_obs=facts.number("MJD-OBS", "MJD_OBS", low=1.0, high=1e6) or _mjd(date_obs),
+        proposal_id=facts.text("PROG_ID", "ESO OBS PROG ID"),
+        filter=facts.text("FILTER", "FILTER1", "ESO INS FILT1 NAME", "ESO INS FILT NAME", "BAND"),
+        snr=facts.number("SNR", low=-1e6, high=1e9),
+        seeing_arcsec=facts.number(
             "PSF_FWHM",
             "ESO TEL IA FWHM",
             "ESO TEL AMBI FWHM START",
@@ -65,62 +65,66 @@ def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
             low=1e-3,
             high=60.0,
         ),
-        product_category=_text(headers, "PRODCATG", "ESO PRO CATG"),
-        wavelength_min_nm=minimum,
-        wavelength_max_nm=maximum,
-        cards=_chosen_cards(headers),
+        product_category=facts.text("PRODCATG", "ESO PRO CATG"),
+        wavelength_min_nm=facts.number("WAVELMIN", low=1e-6, high=1e12),
+        wavelength_max_nm=facts.number("WAVELMAX", low=1e-6, high=1e12),
+        cards=cards,
     )
 
 
-class _Numbers:
-    def __init__(self, headers: Sequence[Header]) -> None:
+class _Facts:
+    """Look-ups over several headers; ESO keywords come from the chosen cards, found in one pass already."""
+
+    def __init__(self, headers: Sequence[Header], cards: Mapping[str, CardValue]) -> None:
         self._headers = headers
+        self._cards = cards
 
-    def first(self, *names: str) -> float | None:
+    def _values(self, names: Sequence[str]) -> Iterator[CardValue]:
         for name in names:
-            for header in self._headers:
-                if (value := header.number(name)) is not None:
-                    return value
+            if name.startswith("ESO "):
+                values: Iterable[CardValue | None] = (self._cards.get(name),)
+            else:
+                values = (header.get(name) for header in self._headers)
+            for value in values:
+                if value is not None:
+                    yield value
+
+    def text(self, *names: str) -> str | None:
+        """The first that is not empty."""
+        for value in self._values(names):
+            if not isinstance(value, bool) and (text := str(value).strip()):
+                return text
         return None
 
-    def within(self, *names: str, low: float, high: float) -> float | None:
-        for name in names:
-            if (value := self.first(name)) is not None and low <= value <= high:
-                return value
+    def number(self, *names: str, low: float, high: float) -> float | None:
+        """The first that lies within the bounds."""
+        for value in self._values(names):
+            number = as_number(value)
+            if number is not None and low <= number <= high:
+                return number
         return None
 
+    def angle(self, *names: str, packed: str, hours: bool) -> float | None:
+        """Degrees from numbers, from sexagesimal text (right ascension in hours), or packed as ESO does it."""
+        low, high = (0.0, 360.0) if hours else (-90.0, 90.0)
+        for value in self._values(names):
+            angle = as_number(value)
+            if angle is None and isinstance(value, str):
+                angle = _sexagesimal(value, hours=hours)
+            if angle is not None and low <= angle <= high:
+                return angle
+        number = self.number(packed, low=-1e6, high=1e6)
+        angle = None if number is None else _packed_angle(number, hours=hours)
+        return angle if angle is not None and low <= angle <= high else None
 
-def _text(headers: Sequence[Header], *names: str) -> str | None:
-    for name in names:
-        for header in headers:
-            if (value := header.text(name)) is not None:
-                return value
-    return None
 
-
-def _dp_id(headers: Sequence[Header]) -> str | None:
+def _dp_id(archive_file: str | None) -> str | None:
     """ESO's identifier of a product is its archive file name without the extension."""
-    name = _text(headers, "ARCFILE", "ESO DP ID", "DP.ID", "DP_ID")
-    if name is None:
+    if archive_file is None:
         return None
     for suffix in (".gz", ".Z", ".fz", ".fits"):
-        name = name.removesuffix(suffix)
-    return name or None
-
-
-def _angle(headers: Sequence[Header], names: Sequence[str], *, hours: bool) -> float | None:
-    """Degrees from a number or sexagesimal text; right ascension in text is in hours."""
-    for name in names:
-        for header in headers:
-            value = header.number(name)
-            if value is None and isinstance(text := header.get(name), str):
-                value = _sexagesimal(text, hours=hours)
-            if value is not None and name.startswith("ESO TEL TARG"):
-                value = _packed_angle(value, hours=hours)
-            low, high = (0.0, 360.0) if hours else (-90.0, 90.0)
-            if value is not None and low <= value <= high:
-                return value
-    return None
+        archive_file = archive_file.removesuffix(suffix)
+    return archive_file or None
 
 
 def _sexagesimal(text: str, *, hours: bool) -> float | None:

@@ -31,8 +31,8 @@ from classifier.fits.wire import LENGTHS, MAX_BODY_BYTES, MAX_HEAD_BYTES, decode
 
 _CHILD_MODULE = "classifier.fits.child"
 # Requests in flight a child, so that it never waits for us; small ones only, so that we never wait for it.
-_DEPTH = 3
-_SMALL_REQUEST_BYTES = 4096
+_DEPTH = 16
+_SMALL_REQUEST_BYTES = 2048
 _START_TIMEOUT_S = 60.0
 _READ_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20

@@ -16,9 +16,7 @@ from typing import Any, Self
 def parse_arguments(*, description: str, size: int, size_help: str) -> argparse.Namespace:
     """The two arguments of every benchmark: ``data`` (a folder or None) and ``size`` (how much work)."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--data", type=Path, default=None, help="folder of real input instead of the simulated"
-    )
+    parser.add_argument("--data", type=Path, default=None, help="folder of real input instead of the simulated")
     parser.add_argument("--size", type=int, default=size, help=f"{size_help} (default {size:,})")
     arguments = parser.parse_args()
     if arguments.size < 1:
