@@ -27,11 +27,6 @@ class Overview:
     def accepted(self) -> int:
         return self.counts.routes.get(Route.Decision.ACCEPT, 0)
 
-    @property
-    def votes_per_retired(self) -> float | None:
-        """Classifications a settled subject; None before the first is settled."""
-        return self.counts.classifications / self.counts.retired if self.counts.retired else None
-
 
 def read_overview(workflow: Workflow) -> Overview:
     """The numbers, in a fixed number of statements."""

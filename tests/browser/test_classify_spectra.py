@@ -77,7 +77,7 @@ def test_smoothing_changes_what_is_drawn_and_says_so(page: Page, workflow: Workf
     rough = page.evaluate(COUNT_DATA_PIXELS)
     page.get_by_label("Smoothing").fill("31")
     expect(page.locator("#smoothing-value")).to_have_text("31 samples")
-    page.wait_for_function(f"({COUNT_DATA_PIXELS})() < {rough} * 0.8")
+    page.wait_for_function(f"() => ({COUNT_DATA_PIXELS})() < {rough} * 0.8")
 
 
 def test_without_its_numbers_a_spectrum_is_shown_as_its_picture(page: Page, workflow: Workflow) -> None:

@@ -39,6 +39,9 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
         "rights": rights_in(project, identity),
         "identity": identity,
         "page_data": _page_data(project, workflow),
+        # The very address that a page with nothing in its outbox asks first, so that the browser need not wait
+        # for the scripts before it asks.
+        "first_queue_url": f"{QUEUE_URL}?workflow_id={workflow.pk}&page_size={QUEUE_DEPTH}&held=",
     }
     return render(request, "web/classify.html", context)
 

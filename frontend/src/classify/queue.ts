@@ -24,6 +24,8 @@ function start(subject: Subject): QueuedSubject {
 export class SubjectQueue {
   private waiting: Waiting[] = [];
   private readonly known: Set<string>;
+  /** The subject being looked at: its picture has the line to itself. */
+  private front: Promise<unknown> = Promise.resolve();
 
   /** `skipped`: subjects that this volunteer has put aside and does not want to see again now. */
   constructor(
@@ -57,13 +59,19 @@ export class SubjectQueue {
     const first = this.waiting.shift();
     if (!first) return null;
     const entry = first.entry ?? start(first.subject);
+    this.front = entry.prepared;
     this.warm();
     return entry;
   }
 
   /** Decode what comes next while the volunteer looks at the present one. */
   private warm(): void {
-    for (const item of this.waiting.slice(0, this.decodeAhead)) item.entry ??= start(item.subject);
+    // In a microtask, so that whoever has just added subjects can first take the one to look at.
+    queueMicrotask(() => {
+      void this.front.then(() => {
+        for (const item of this.waiting.slice(0, this.decodeAhead)) item.entry ??= start(item.subject);
+      });
+    });
   }
 }
 
