@@ -39,6 +39,9 @@ __all__ = [
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[Any]
 
+TALLY_ROWS = 1 << 16
+"""Rows that wait, at least, before they are summed."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -263,17 +266,20 @@ def _expect(
 ) -> Statistics:
     """The E step into `posterior`, and in the same pass over each block the counts for the M step."""
     K = votes.n_answers
-    tally = _Tally(len(votes.pairs), K)
-    class_counts = np.zeros(K)
+    tally, class_counts = _Tally(len(votes.pairs), K - 1), np.zeros(K)
     if skill is None:
         table, base = np.eye(K, dtype=np.float32)[votes.answer], np.zeros(K, np.float32)
     else:
         table, base = skill.expected_log_likelihood(votes), np.log(skill.class_prior)
+        table -= table[:, :1].copy()
+    table = np.ascontiguousarray(table[:, 1:])
     for block in votes.blocks:
         rows = block.subjects
         out, prior = posterior[rows], None if log_prior is None else log_prior[rows]
-        scores = block.matrix @ table.take(block.pairs, axis=0)
+        scores = np.zeros_like(out)
+        scores[:, 1:] = _product(block.matrix, table.take(block.pairs, axis=0))
         if skill is None:
+            scores[:, 0] = votes.per_subject[rows] - scores @ np.ones(K, np.float32)
             _shares(scores, prior=prior, out=out)
         else:
             scores += base if prior is None else prior
@@ -284,9 +290,19 @@ def _expect(
             out[known] = 0
             out[known, gold[rows][known]] = 1
             informed[known] = True
-        tally.add(block.pairs, block.transposed @ out)
+        tally.add(block.pairs, _product(block.transposed, np.ascontiguousarray(out[:, 1:])))
         class_counts += informed.astype(np.float32) @ out
-    return Statistics(votes, tally.total(), class_counts)
+    pair_counts = np.empty((len(votes.pairs), K))
+    pair_counts[:, 1:] = tally.total()
+    pair_counts[:, 0] = np.maximum(votes.per_pair - pair_counts[:, 1:].sum(axis=1), 0)
+    return Statistics(votes, pair_counts, class_counts)
+
+
+def _product(matrix: sparse.coo_array, dense: Floats) -> Floats:
+    """Sparse by dense, of K − 1 columns: the remaining answer follows from the sum, or from the scale."""
+    if dense.shape[1] == 0:
+        return np.zeros((matrix.shape[0], 0), np.float32)
+    return np.asarray(matrix @ dense)
 
 
 class _Tally:
@@ -302,7 +318,7 @@ class _Tally:
         self._index.append(index)
         self._rows.append(rows)
         self._waiting += len(index)
-        if self._waiting >= len(self._total):
+        if self._waiting >= max(len(self._total), TALLY_ROWS):
             self._flush()
 
     def total(self) -> NDArray[np.float64]:
@@ -316,7 +332,7 @@ class _Tally:
             (np.ones(len(index), np.float32), (index, np.arange(len(index)))),
             shape=(len(self._total), len(index)),
         )
-        self._total += place @ np.concatenate(self._rows)
+        self._total += _product(place, np.concatenate(self._rows))
         self._index, self._rows, self._waiting = [], [], 0
 
 

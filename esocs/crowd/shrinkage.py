@@ -90,15 +90,18 @@ def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Flo
     chosen[active[::stride]] = True
     pair = np.flatnonzero(chosen[votes.volunteer])
     n = volunteer_counts[chosen].astype(np.float64)
-    guess_of_volunteer = strength[chosen, None].astype(np.float64)
-    guess_of_pair = strength[votes.volunteer[pair], None].astype(np.float64)
     observed = counts[pair].astype(np.float64)
+    guesses, kind = np.unique(strength, return_inverse=True)
+    guess_of_row = guesses[kind[chosen], None].astype(np.float64)
+    cell = kind[votes.volunteer[pair]] * K + votes.answer[pair]  # all pairs of a cell have the same prior
+    pairs_of_cell = np.bincount(cell, minlength=len(guesses) * K)[:, None]
 
     def evidence(share: float, factor: float) -> float:
-        prior = shrinkage_matrix(pooled, share).T[votes.answer[pair]].astype(np.float64)
-        s, alpha = factor * guess_of_volunteer, factor * guess_of_pair * prior
+        s = factor * guess_of_row
+        prior = shrinkage_matrix(pooled, share).T.astype(np.float64)
+        alpha = (factor * guesses[:, None, None] * prior).reshape(-1, K)
         rows = (gammaln(s) - gammaln(s + n)).sum()
-        cells = (gammaln(alpha + observed) - gammaln(alpha)).sum()
+        cells = gammaln(alpha[cell] + observed).sum() - (pairs_of_cell * gammaln(alpha)).sum()
         return float(rows + cells) - 0.5 * math.log2(factor) ** 2
 
     best = max((_climb(partial(evidence, share)), share) for share in POOLED_SHARES)

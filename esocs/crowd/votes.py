@@ -51,6 +51,7 @@ class Votes:
         first_pair: (B + 1,) int64, where each block's pairs start in `block_pairs`.
         pairs: (U,) int64, the pairs that occur, volunteer * n_answers + answer, ascending.
         per_subject: (S,) int64, votes of each subject.
+        per_pair: (U,) int64, votes of each pair.
         n_volunteers: V; a volunteer without a vote is allowed.
         n_answers: K.
     """
@@ -63,6 +64,7 @@ class Votes:
     first_pair: NDArray[np.int64]
     pairs: NDArray[np.int64]
     per_subject: NDArray[np.int64]
+    per_pair: NDArray[np.int64]
     n_volunteers: int
     n_answers: int
 
@@ -126,6 +128,8 @@ class Votes:
         np.not_equal(key[1:], key[:-1], out=new[1:])
         key &= (1 << column_bits) - 1
         block_pairs = key[new]
+        run = np.diff(np.append(np.flatnonzero(new), len(key)))
+        per_pair = np.bincount(block_pairs, run, len(pairs)).astype(np.int64)
         number = np.cumsum(new, dtype=np.int64, out=key)
         first_pair = np.concatenate([[0], number])[first_vote]
         number -= np.repeat(first_pair[:-1] + 1, np.diff(first_vote))
@@ -138,6 +142,7 @@ class Votes:
             first_pair=first_pair,
             pairs=pairs,
             per_subject=per_subject,
+            per_pair=per_pair,
             n_volunteers=n_volunteers,
             n_answers=n_answers,
         )
