@@ -177,3 +177,12 @@ def test_every_variable_that_tests_and_tools_read_is_documented_and_no_other() -
     scripts = "".join(script.read_text() for script in ROOT.glob("scripts/*.sh"))
     read = read_in("tests/**/*.py") | set(re.findall(r"\$\{?(ESOCS_[A-Z_]+)", scripts))
     assert documented("Tests and tools") == read | {"ESOCS_TEST_DATABASE"}
+
+
+def test_the_readme_explains_the_lines_of_the_demonstrations_summary() -> None:
+    table = (ROOT / "README.md").read_text().partition("## What the demonstration shows")[2].partition("\n## ")[0]
+    summary = (ROOT / "esocs" / "demo" / "summary.py").read_text()
+    rows = [row.rstrip("…") for row in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
+    assert rows
+    for row in rows:
+        assert f'"  {row}' in summary, row
