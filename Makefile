@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VAR := $(or $(ESOCS_VAR),var)
-EXTRAS := embedded,demo,test,check
+RUN_EXTRAS := embedded,demo
+ALL_EXTRAS := embedded,demo,test,check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -16,7 +17,11 @@ help: ## this list
 
 # --- setting up: each step is done once, and again when what it depends on has changed --------------------------------
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/make_venv.sh
-	@sh scripts/make_venv.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
+	@sh scripts/make_venv.sh "$(PYTHON)" "$(VENV)" "$(RUN_EXTRAS)"
+	@touch $@
+
+$(VENV)/.installed-all: $(VENV)/.installed
+	@sh scripts/make_venv.sh "$(PYTHON)" "$(VENV)" "$(ALL_EXTRAS)"
 	@touch $@
 
 frontend/node_modules/.installed: $(VENV)/.installed frontend/package.json frontend/package-lock.json
@@ -54,11 +59,11 @@ stop: ## stop the site, the workers, PostgreSQL and Redis
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m esocs.config.processes stop; fi
 
 # --- checking --------------------------------------------------------------------------------------------------------
-test: setup services ## every test, browser tests included
+test: setup $(VENV)/.installed-all services ## every test, browser tests included
 	@sh scripts/find_chromium.sh
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
 
-check: setup services ## format, lint, types, import contracts, migrations, front end
+check: setup $(VENV)/.installed-all services ## format, lint, types, import contracts, migrations, front end
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
@@ -68,18 +73,18 @@ check: setup services ## format, lint, types, import contracts, migrations, fron
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	cd frontend && npm run --silent check
 
-format: setup ## format the code
+format: setup $(VENV)/.installed-all ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	cd frontend && npm run --silent format
 
-bench: setup services ## run every benchmark beside its peer and write docs/benchmarks.md
+bench: setup $(VENV)/.installed-all services ## run every benchmark beside its peer and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m tests.benchmarks.all
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
 lock: ## resolve the dependencies anew into constraints.txt
-	@sh scripts/lock.sh "$(PYTHON)" "$(EXTRAS),bench"
+	@sh scripts/lock.sh "$(PYTHON)" "$(ALL_EXTRAS),bench"
 
 clean: stop ## remove everything that was set up or made here
 	rm -rf $(VENV) $(VAR) frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

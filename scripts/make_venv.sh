@@ -12,6 +12,12 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   exit 1
 fi
 [ -x "$venv/bin/python" ] || { echo "Making the virtual environment"; "$python" -m venv "$venv"; }
-echo "Installing the Python packages (a few minutes the first time)"
-"$venv/bin/python" -m pip install --disable-pip-version-check --quiet --progress-bar on \
-  --constraint constraints.txt --editable ".[$extras]"
+echo "Installing the Python packages of esocs[$extras] (a few minutes the first time)"
+failed=$(mktemp)
+trap 'rm -f "$failed"' EXIT
+# What is never imported need not be compiled; Python compiles the rest when it is.
+{
+  "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile --progress-bar off \
+    --constraint constraints.txt --editable ".[$extras]" 2>&1 || echo failed >"$failed"
+} | sh scripts/show_packages.sh
+[ ! -s "$failed" ]
