@@ -46,7 +46,7 @@ def read_predictions(
         ids=np.array([v[0] for v in values], dtype=np.int64),
         subject_ids=np.array([v[1] for v in values], dtype=np.int64),
         probabilities=np.array([v[2] for v in values], dtype=np.float64).reshape(-1, K),
-        embeddings=_unit(np.array([v[3].to_numpy() for v in values], dtype=np.float32)),
+        embeddings=_unit(np.array([v[3] for v in values], dtype=np.float32)),
         usable=np.array([v[4] is not False for v in values], dtype=bool),
     )
 

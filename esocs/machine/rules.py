@@ -48,7 +48,7 @@ def read_settings(routing: dict[str, Any]) -> RoutingSettings:
     for name, value in routing.items():
         open_ended = name in {"alpha", "delta"}
         inside = isinstance(value, (int, float)) and (0 < value < 1 if open_ended else 0 <= value <= 1)
-        if not inside:
+        if not inside or isinstance(value, bool):
             raise InvalidRoutingError(f"The routing's {name} {value!r} is not a share.")
     return RoutingSettings(**routing)
 
