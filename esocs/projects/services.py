@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import uuid
@@ -13,6 +14,7 @@ import numpy as np
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from django.utils.text import slugify
 
 from classifier.errors import EsocsError
@@ -54,19 +56,26 @@ def create_project(
     Raises:
         ProjectExistsError: the owner has one of this name.
     """
-    slug = f"{slugify(owner.login)}/{slugify(display_name)}"
-    if Project.objects.filter(slug__iexact=slug).exists():
+    if Project.objects.filter(owner=owner, display_name__iexact=display_name).exists():
         raise ProjectExistsError(f"{owner.login} already has a project called {display_name!r}.")
     project = Project.objects.create(
         owner=owner,
         display_name=display_name,
-        slug=slug,
+        slug=_free_slug(owner, display_name),
         description=description,
         introduction=introduction,
         live=live,
     )
     add_role(project=project, user=owner, role=ProjectRole.Role.OWNER)
     return project
+
+
+def _free_slug(owner: User, display_name: str) -> str:
+    """An address that nobody has. Names may shorten alike, or to nothing where no letter is Latin."""
+    base = f"{slugify(owner.login) or f'user-{owner.pk}'}/{slugify(display_name) or 'project'}"[:190]
+    taken = set(Project.objects.filter(slug__istartswith=base).values_list(Lower("slug"), flat=True))
+    candidates = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+    return next(slug for slug in candidates if slug not in taken)
 
 
 def add_role(*, project: Project, user: User, role: str) -> ProjectRole:

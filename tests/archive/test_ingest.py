@@ -132,9 +132,14 @@ def test_of_two_workers_with_the_same_files_the_one_without_the_lease_writes_not
     Job.objects.update(state="queued", lease_token=None, lease_until=None)
     assert jobs.run_job(job)
     before = count_rows()
-    with pytest.raises((IntegrityError, jobs.LeaseLostError)), transaction.atomic():
+
+    @transaction.atomic
+    def commit_late() -> None:
         effect()
         jobs._finish(lost)
+
+    with pytest.raises((IntegrityError, jobs.LeaseLostError)):
+        commit_late()
     assert count_rows() == before
 
 
