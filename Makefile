@@ -80,7 +80,7 @@ format: setup $(VENV)/.installed-all ## format the code
 
 bench: setup $(VENV)/.installed-all services ## run every benchmark beside its peer and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python -m tests.benchmarks.all
+	@$(BIN)/python -m tests.benchmarks.all
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
 lock: ## resolve the dependencies anew into constraints.txt

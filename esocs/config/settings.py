@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import dj_database_url
 import django_stubs_ext
 from environs import Env
 
@@ -92,7 +93,7 @@ EMBEDDED = not env.str("DATABASE_URL", "")
 
 DATABASES = {
     "default": {
-        **Env().dj_db_url("ESOCS_DATABASE", DATABASE_URL),
+        **dj_database_url.parse(DATABASE_URL),
         # One connection a thread is kept; a broken one is noticed before a request uses it.
         "CONN_MAX_AGE": env.int("ESOCS_DATABASE_MAX_AGE_S", 300),
         "CONN_HEALTH_CHECKS": not EMBEDDED,

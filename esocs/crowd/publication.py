@@ -12,6 +12,7 @@ from classifier.calibration import apply_temperature
 from esocs.crowd import posterior
 from esocs.crowd.models import Consensus, GoldStandard, SubjectStatus
 from esocs.crowd.refit import EpochStart, ensure_epoch
+from esocs.jobs.services import enqueue_many
 from esocs.machine.models import ModelVersion, ReservedSubject, Route
 from esocs.projects.models import Subject, Workflow
 from esocs.projects.rules import count_answers
@@ -19,6 +20,21 @@ from esocs.projects.services import render_subjects
 
 # Asked of people. An accepted prediction needs nobody.
 PUBLISHED = (Route.Decision.VOLUNTEERS, Route.Decision.AUDIT, Route.Decision.EXPERTS)
+
+SUBJECTS_PER_JOB = 250
+
+
+def order_expert_tasks(workflow_id: int, subject_ids: list[int]) -> list[int]:
+    """Order the reserved subjects' pictures and their place in the experts' queue. Returns the jobs' ids."""
+    ids = sorted(subject_ids)
+    items = [
+        (
+            f"workflow/{workflow_id}/reserved/{start}",
+            {"workflow_id": workflow_id, "subject_ids": ids[start : start + SUBJECTS_PER_JOB]},
+        )
+        for start in range(0, len(ids), SUBJECTS_PER_JOB)
+    ]
+    return enqueue_many("crowd.publish", items=items, group=f"reserve/{workflow_id}")
 
 
 def publish_for_experts(*, workflow: Workflow, subject_ids: Iterable[int]) -> Callable[[], None]:

@@ -21,6 +21,7 @@ from esocs.archive import services as archive
 from esocs.archive.models import IngestBatch
 from esocs.crowd.models import GoldStandard, SubjectStatus
 from esocs.crowd.refit import count_new_rows, list_workflows_with_new_rows
+from esocs.crowd.services import order_expert_tasks
 from esocs.demo.people import make_people
 from esocs.demo.survey import IMAGE_CLASSES, SPECTRUM_CLASSES, simulate
 from esocs.demo.volunteers import Crowd, TruthBook, label_as_expert, prepare_accounts
@@ -39,7 +40,6 @@ from esocs.training.models import Comparison
 
 PROJECT_NAME = "Simulated sky"
 OWNER_LOGIN = "demo-owner"
-PUBLISH_PER_JOB = 250
 
 INTRODUCTION = (
     "A survey telescope has taken more pictures and spectra than astronomers can look at. A network sorts most of "
@@ -170,14 +170,7 @@ def label_reserved(stage: Stage, plan: Plan) -> None:
         seed, calibration = plan.reserved(workflow)
         reserved = machine.reserve_samples(workflow=workflow, seed=seed, calibration=calibration, random_seed=plan.seed)
         ids = sorted(pk for purpose in reserved.values() for pk in purpose)
-        jobs = [
-            enqueue(
-                "crowd.publish",
-                key=f"workflow/{workflow.pk}/reserved/{start}",
-                payload={"workflow_id": workflow.pk, "subject_ids": ids[start : start + PUBLISH_PER_JOB]},
-            )
-            for start in range(0, len(ids), PUBLISH_PER_JOB)
-        ]
+        jobs = order_expert_tasks(workflow.pk, ids)
         complete(jobs, label=f"preparing {len(ids):,} pictures for experts", workers=True)
         _answer_as_expert(stage, workflow, truth, plan)
 

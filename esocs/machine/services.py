@@ -345,7 +345,7 @@ def latest_policy(model: ModelVersion) -> RoutingPolicy:
     """
     policy = RoutingPolicy.objects.filter(model_version=model).order_by("-number").first()
     if policy is None:
-        raise NotCalibratedError(f"{model} has no routing policy.", hint="Run `manage.py retrain` or `calibrate`.")
+        raise NotCalibratedError(f"{model} has no routing policy.", hint="Run `manage.py route`.")
     return policy
 
 
