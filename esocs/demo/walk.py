@@ -43,8 +43,9 @@ OWNER_LOGIN = "demo-owner"
 
 INTRODUCTION = (
     "A survey telescope has taken more pictures and spectra than astronomers can look at. A network sorts most of "
-    "them; the ones that confuse it come to you. Every answer counts once, is weighed by how well people know that kind of "
-    "object, and helps to train the next network. The sky here is simulated, so that the result can be checked."
+    "them; the ones that confuse it come to you. Every answer counts once, is weighed by how well people know that "
+    "kind of object, and helps to train the next network. The sky here is simulated, so that the result can be "
+    "checked."
 )
 
 
