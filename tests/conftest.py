@@ -33,4 +33,6 @@ def _own_folders(tmp_path: Path, settings: object) -> None:
 
     for name in ("MEDIA_ROOT", "SHARD_ROOT", "WEIGHTS_ROOT", "EXPORT_ROOT"):
         setattr(settings, name, tmp_path / name.lower())
+    # A million rounds a password protect people; here they took most of the time of most tests.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
     submission._version_tasks.cache_clear()

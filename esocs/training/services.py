@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -99,8 +100,9 @@ def _seed(workflow: Workflow, n_answers: int) -> list[rules.LabelledSubject]:
 
 
 def _settled(workflow: Workflow) -> list[rules.LabelledSubject]:
-    """Subjects that volunteers settled, without the blind audit and without whatever has gold."""
+    """Subjects that volunteers settled, without the blind audit, the calibration sample and whatever has gold."""
     gold = GoldStandard.objects.filter(workflow=workflow).values("subject_id")
+    calibration = machine_queries.list_reserved(workflow.pk, ReservedSubject.Purpose.CALIBRATION)
     consensus = (
         Consensus.objects.filter(
             task_key=workflow.first_task,
@@ -110,6 +112,7 @@ def _settled(workflow: Workflow) -> list[rules.LabelledSubject]:
             status__blind=False,
         )
         .exclude(status__subject_id__in=gold)
+        .exclude(status__subject_id__in=calibration)
         .select_related("status__epoch")
     )
     return [
@@ -154,9 +157,8 @@ def train_challenger(
         seed=seed,
         defaults={"configuration": described, "warm_start": champion},
     )
-    if run.model_version is not None:
-        return run.model_version
-    model = _train(run, configuration, report_progress)
+    model = run.model_version or _train(run, configuration, report_progress)
+    # An attempt that ended after the training and before these predictions left them to this one.
     _predict_known(model)
     return model
 
@@ -195,11 +197,16 @@ def _train(run: TrainingRun, configuration: Any, report_progress: Callable[[int,
 
     started = time.monotonic()
     trained = train(samples, configuration, report)
-    path = settings.WEIGHTS_ROOT / f"workflow-{training_set.workflow_id}" / f"run-{run.pk}.safetensors"
+    # A name of its own for each attempt: one that lost its lease writes beside, not over, what another registered.
+    name = f"run-{run.pk}-{uuid.uuid4().hex[:8]}.safetensors"
+    path = settings.WEIGHTS_ROOT / f"workflow-{training_set.workflow_id}" / name
     facts = {**trained.facts(), "manifest_sha256": training_set.manifest_sha256}
     saved = save_weights(trained.network, path, questions=[question], facts=facts)
     shares = votes.sum(axis=0) + 1.0
     with transaction.atomic():
+        first = TrainingRun.objects.select_for_update(of=("self",)).get(pk=run.pk).model_version
+        if first is not None:
+            return first
         model = machine.register_model(
             workflow=training_set.workflow,
             weights_path=path,
@@ -237,7 +244,9 @@ def _gather_planes(subject_ids: list[int]) -> np.ndarray:
 def _predict_known(model: ModelVersion) -> None:
     """Predict what the model was trained on (its measure of distance) and the blind sample (its calibration)."""
     calibration = machine_queries.list_reserved(model.workflow_id, ReservedSubject.Purpose.CALIBRATION)
-    for shard, members in machine.subject_planes([*model.card["trained_on"], *calibration]):
+    known = set(Prediction.objects.filter(model_version=model).values_list("subject_id", flat=True))
+    wanted = [pk for pk in (*model.card["trained_on"], *calibration) if pk not in known]
+    for shard, members in machine.subject_planes(wanted):
         machine.predict_subjects(model=model, shard=shard, subjects=members)()
 
 
@@ -273,6 +282,8 @@ def compare_and_promote(challenger: ModelVersion) -> Comparison:
         )
     champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
     sample = blind_sample(challenger, answers)
+    if not len(sample.correct):
+        raise NoBlindSampleError(f"{challenger} has predicted none of the calibration subjects.")
     if champion is None:
         comparison = Comparison.objects.create(
             challenger=challenger,
