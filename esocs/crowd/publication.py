@@ -106,7 +106,7 @@ def _start_consensus(workflow: Workflow, start: EpochStart, subject_ids: list[in
     rows = []
     for status in SubjectStatus.objects.filter(workflow=workflow, subject_id__in=subject_ids, consensus__isnull=True):
         sums = status.machine_prior or start.log_prior
-        probabilities = posterior.read_out(sums, start.temper)
+        probabilities = posterior.read_out(sums, start.temper, votes=0)
         best = max(range(len(sums)), key=sums.__getitem__)
         rows.append(
             Consensus(

@@ -116,7 +116,7 @@ def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
     )
     weight, bits = _judge(rows, fitted)
     terms = posterior.log_likelihood_terms(fitted.confusion, weight=weight)
-    temper = _fit_temper(rows, terms, fitted)
+    temper = _fit_temper(rows, terms)
 
     def write() -> None:
         epoch = _write_epoch(workflow, rows, fitted, terms=terms, weight=weight, bits=bits, temper=temper)
@@ -183,7 +183,7 @@ def _judge(rows: _Rows, fitted: Fit) -> tuple[np.ndarray, np.ndarray]:
     return skill.weight, skill.bits
 
 
-def _fit_temper(rows: _Rows, terms: np.ndarray, fitted: Fit) -> float:
+def _fit_temper(rows: _Rows, terms: np.ndarray) -> float:
     """The read-out's temper, on gold that volunteers have answered too; the gold itself is not in the sums."""
     votes = Votes.build(
         subject=rows.subject,
@@ -193,9 +193,8 @@ def _fit_temper(rows: _Rows, terms: np.ndarray, fitted: Fit) -> float:
         n_volunteers=len(rows.volunteers),
         n_answers=rows.n_answers,
     )
-    start = posterior.to_fixed(rows.log_prior)
-    del fitted
-    return posterior.fit_temper(posterior.batch(votes, terms=terms, start=start), rows.gold)
+    sums = posterior.batch(votes, terms=terms, start=posterior.to_fixed(rows.log_prior))
+    return posterior.fit_temper(sums, rows.gold, votes=votes.per_subject)
 
 
 def _write_epoch(
@@ -268,7 +267,7 @@ def _switch_open_subjects(workflow: Workflow, epoch: SkillEpoch) -> None:
         decision = rules.decide(
             criterion=workflow.retirement,
             n=status.classifications_count,
-            probabilities=posterior.read_out(sums, epoch.temper),
+            probabilities=posterior.read_out(sums, epoch.temper, votes=sum(counts)),
             votes=counts,
             machine_answer=status.machine_answer,
         )

@@ -378,7 +378,7 @@ def _write_counted(
         made = rules.decide(
             criterion=status.retirement,
             n=status.count + 1,
-            probabilities=posterior.read_out(sums, known.temper or posterior.UNFITTED_TEMPER),
+            probabilities=posterior.read_out(sums, known.temper or posterior.UNFITTED_TEMPER, votes=sum(counts)),
             votes=counts,
             machine_answer=status.machine_answer,
         )

@@ -119,7 +119,9 @@ def _settled(workflow: Workflow) -> list[rules.LabelledSubject]:
         rules.LabelledSubject(
             subject_id=row.status.subject_id,
             source="consensus",
-            counts=rules.soft_label(read_out(row.log_posterior, _temper(row)), row.answer_counts),
+            counts=rules.soft_label(
+                read_out(row.log_posterior, _temper(row), votes=sum(row.answer_counts)), row.answer_counts
+            ),
             stratum="routed",
         )
         for row in consensus.order_by("status__subject_id")
