@@ -25,8 +25,8 @@ def publish(job: JobContext) -> Effect | None:
     workflow = Workflow.objects.get(pk=job.payload["workflow_id"])
     if "subject_ids" in job.payload:
         return services.publish_for_experts(workflow=workflow, subject_ids=job.payload["subject_ids"])
-    predictions = (job.payload["first_prediction"], job.payload["last_prediction"])
-    routes = Route.objects.filter(policy_id=job.payload["policy_id"], prediction_id__range=predictions)
+    first, last = job.payload["first_prediction"], job.payload["last_prediction"]
+    routes = Route.objects.filter(policy_id=job.payload["policy_id"], prediction_id__gte=first, prediction_id__lte=last)
     return services.publish_routes(workflow=workflow, routes=routes)
 
 
