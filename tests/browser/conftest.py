@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from django.conf import settings as django_settings
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-CHROMIUM = Path(os.environ.get("ESOCS_CHROMIUM", "/usr/bin/chromium"))
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("ESOCS_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "")
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -34,15 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser for the session; each test gets a fresh profile in it."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"no Chromium at {CHROMIUM}; run scripts/setup_browser or set ESOCS_CHROMIUM")
+    if not CHROMIUM or not Path(CHROMIUM).exists():
+        pytest.fail(f"no Chromium ({CHROMIUM or 'none on PATH'}); run scripts/find_chromium.sh or set ESOCS_CHROMIUM")
     if not django_settings.DJANGO_VITE["default"]["manifest_path"].exists():
         pytest.fail("the front end is not built; run `npm run build` in frontend/")
     # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
     if before is None:
