@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from esocs.accounts.identity import Identity
 from esocs.panoptes.errors import ForbiddenError, NotFoundError, NotSignedInError
@@ -15,6 +16,8 @@ from esocs.projects.models import Project, ProjectRole, Subject, Workflow
 COLLABORATORS = frozenset({ProjectRole.Role.OWNER, ProjectRole.Role.COLLABORATOR})
 # Those who may be shown what waits for experts.
 EXPERTS = COLLABORATORS | {ProjectRole.Role.EXPERT}
+# Those who may enter a project that is not open to everybody.
+ROLES = frozenset(ProjectRole.Role)
 
 
 def list_visible_projects(identity: Identity) -> QuerySet[Project]:
@@ -45,34 +48,68 @@ def _visible_to(identity: Identity, prefix: str = "") -> Q:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenWorkflow:
-    """What the volunteer's path needs to know of a workflow's project, and of the asker's part in it."""
+    """What the volunteer's path needs to know of a workflow."""
 
     id: int
     project_id: int
     live: bool
-    expert: bool
+    private: bool
+    owner_id: int
+
+
+# Every answer of every volunteer asks whether the project is open. It is looked up once in this time in each process,
+# so a project that is closed takes answers for that much longer.
+REMEMBERED_FOR_S = 2.0
+MOST_REMEMBERED = 1_000
+_remembered: dict[int, tuple[float, OpenWorkflow]] = {}
 
 
 def open_workflow(workflow_id: int, identity: Identity) -> OpenWorkflow:
-    """A workflow that the asker may classify in, by one statement.
+    """A workflow that the asker may classify in.
 
     Raises:
         NotFoundError: there is none, or its project is closed to the asker.
     """
-    roles = ProjectRole.objects.filter(project_id=OuterRef("project_id"), user_id=identity.user_id or 0)
-    row = (
-        Workflow.objects.filter(id=workflow_id)
-        .annotate(roles=ArraySubquery(roles.values("role")))
-        .values_list("project_id", "project__live", "project__private", "project__owner_id", "roles")
-        .first()
-    )
-    if row is not None:
-        project_id, live, private, owner_id, held_roles = row
-        owner = identity.is_staff or (identity.user_id is not None and identity.user_id == owner_id)
-        if owner or held_roles or (live and not private):
-            expert = owner or not EXPERTS.isdisjoint(held_roles)
-            return OpenWorkflow(id=workflow_id, project_id=project_id, live=live, expert=expert)
+    workflow = _recall(workflow_id)
+    if workflow is not None and ((workflow.live and not workflow.private) or _has_role(identity, workflow, ROLES)):
+        return workflow
     raise NotFoundError(f"Could not find workflow with id='{workflow_id}'")
+
+
+def forget_workflows() -> None:
+    """Look up the next workflow afresh."""
+    _remembered.clear()
+
+
+def _recall(workflow_id: int) -> OpenWorkflow | None:
+    now = time.monotonic()
+    until, workflow = _remembered.get(workflow_id, (0.0, None))
+    if workflow is not None and now < until:
+        return workflow
+    names = ("project_id", "project__live", "project__private", "project__owner_id")
+    row = Workflow.objects.filter(id=workflow_id).values_list(*names).first()
+    if row is None:
+        return None
+    project_id, live, private, owner_id = row
+    workflow = OpenWorkflow(id=workflow_id, project_id=project_id, live=live, private=private, owner_id=owner_id)
+    if len(_remembered) >= MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[workflow_id] = (now + REMEMBERED_FOR_S, workflow)
+    return workflow
+
+
+def is_expert(identity: Identity, workflow: OpenWorkflow) -> bool:
+    """Whether the asker may be shown what waits for the project's experts."""
+    return _has_role(identity, workflow, EXPERTS)
+
+
+def _has_role(identity: Identity, workflow: OpenWorkflow, roles: Iterable[str]) -> bool:
+    if identity.user_id is None:
+        return False
+    if identity.is_staff or identity.user_id == workflow.owner_id:
+        return True
+    held = ProjectRole.objects.filter(project_id=workflow.project_id, user_id=identity.user_id, role__in=roles)
+    return held.exists()
 
 
 def is_collaborator(identity: Identity, project: Project) -> bool:

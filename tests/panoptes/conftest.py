@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from esocs.panoptes.access import forget_workflows
 from esocs.projects.models import Subject, Workflow
 from tests.support.factories import make_subject, make_workflow
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """What one test looked up is not known to the next."""
+    forget_workflows()
 
 
 @pytest.fixture

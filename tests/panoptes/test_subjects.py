@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.test import Client
 
 from esocs.crowd.models import Assignment, SubjectStatus
+from esocs.panoptes import access
 from esocs.projects.models import Media, Project, ProjectRole, Subject, SubjectSet, Workflow
 from esocs.projects.services import add_role
 from tests.panoptes.bodies import bearer, classification, error_of, send
@@ -149,3 +152,15 @@ def test_a_subject_of_a_closed_project_is_not_found(client: Client, subject: Sub
     Project.objects.update(live=False)
     assert error_of(client.get(f"/api/subjects/{subject.pk}")) == (404, "not_found")
     assert SubjectStatus.objects.count() == 1
+
+
+def test_a_closed_project_is_noticed_within_seconds(
+    client: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/api/subjects/queued?workflow_id={workflow.pk}"
+    assert client.get(path).status_code == 200
+    Project.objects.update(live=False)
+    later = time.monotonic() + access.REMEMBERED_FOR_S
+    monkeypatch.setattr(access.time, "monotonic", lambda: later)
+    assert error_of(client.get(path)) == (404, "not_found")
+    assert client.get(path, headers=bearer(workflow.project.owner)).status_code == 200

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from esocs.accounts.identity import ensure_volunteer
 from esocs.crowd.services import hand_out_subjects
 from esocs.panoptes import schema
-from esocs.panoptes.access import list_visible_subjects, open_workflow
+from esocs.panoptes.access import is_expert, list_visible_subjects, open_workflow
 from esocs.panoptes.documents import queued_subject_document, subject_document, with_subject_links
 from esocs.panoptes.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from esocs.panoptes.parameters import parse_id, read_count, read_id, read_ids, read_text
@@ -61,7 +61,7 @@ class SubjectQueue(PanoptesView):
         audience = read_text(query, "audience") or "volunteers"
         if audience not in {"volunteers", "experts"}:
             raise InvalidRequestError("audience must be volunteers or experts.")
-        if audience == "experts" and not workflow.expert:
+        if audience == "experts" and not is_expert(self.identity, workflow):
             raise ForbiddenError("Only the project's experts are shown what waits for them.")
         identity = ensure_volunteer(request._request, self.identity)  # noqa: SLF001 - DRF's name for Django's request
         assert identity.volunteer_id is not None
