@@ -72,10 +72,10 @@ class SpectrumAugmentation:
     """
 
     shift_bins: int = 20
-    noise: float = 0.15
+    noise: float = 0.05
     scale: float = 0.15
-    tilt: float = 0.3
-    gap_bins: int = 60
+    tilt: float = 0.15
+    gap_bins: int = 30
 
     def __call__(self, planes: Tensor, generator: torch.Generator) -> Tensor:
         """(N, 2, L) float32 to the same, each spectrum varied by itself; bins shifted in are missing."""

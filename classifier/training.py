@@ -85,7 +85,10 @@ class TrainingConfig:
 
 IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation())
 SPECTRUM_TRAINING = TrainingConfig(
-    architecture="spectrum-convnext-1", augmentation=SpectrumAugmentation(), least_steps=400
+    architecture="spectrum-convnext-1",
+    augmentation=SpectrumAugmentation(),
+    least_steps=400,
+    learning_rate=4e-3,
 )
 
 

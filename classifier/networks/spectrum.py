@@ -12,30 +12,33 @@ from torch.nn import functional
 from classifier.networks.heads import QuestionHeads
 
 CONTINUUM_BINS = 65  # 6 % in wavelength: wider than a line, narrower than a continuum
+FINE_BINS = 9  # 1 %: narrower than a galaxy's line, wider than a residual of the sky or a fringe
 
 
 def channels_of(planes: Tensor) -> Tensor:
-    """(N, 2, L) planes to (N, 4, L) channels of order one.
+    """(N, 2, L) planes to (N, 5, L) channels of order one.
 
-    Flux through an asinh; the flux less its running mean, over the scatter of that difference, so that a
-    weak line looks alike on any continuum; the mask; and the place on the grid, because a star's lines do
-    not move. NaN and infinities count as missing.
+    Flux through an asinh; the flux less its running mean over a wide and over a narrow window, each over the
+    scatter of that difference, so that a weak line looks alike on any continuum and a defect of the detector
+    on any line; the mask; and the place on the grid, because a star's lines do not move. NaN and infinities
+    count as missing.
     """
     planes = planes.float()
     finite = torch.isfinite(planes[:, 0])
     mask = ((planes[:, 1] > 0.5) & finite).float()
     flux = torch.where(finite, planes[:, 0], 0.0) * mask
-    half = CONTINUUM_BINS // 2
-    weight = functional.avg_pool1d(mask[:, None], CONTINUUM_BINS, stride=1, padding=half)[:, 0]
-    continuum = functional.avg_pool1d(flux[:, None], CONTINUUM_BINS, stride=1, padding=half)[:, 0] / weight.clamp(
-        min=1e-3
-    )
-    residual = (flux - continuum) * mask
+    place = torch.linspace(-1, 1, planes.shape[2], device=planes.device).expand_as(mask)
+    lines, fine = (_residual(flux, mask, bins) for bins in (CONTINUUM_BINS, FINE_BINS))
+    return torch.stack((torch.asinh(flux), lines, fine, mask, place), dim=1)
+
+
+def _residual(flux: Tensor, mask: Tensor, bins: int) -> Tensor:
+    weight = functional.avg_pool1d(mask[:, None], bins, stride=1, padding=bins // 2)[:, 0].clamp(min=1e-3)
+    mean = functional.avg_pool1d(flux[:, None], bins, stride=1, padding=bins // 2)[:, 0] / weight
+    residual = (flux - mean) * mask
     # The mean of |x|, not of x²: one bright line must not hide the others.
     scatter = residual.abs().sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
-    lines = torch.asinh(residual / scatter.clamp(min=1e-3)[:, None]) / 2
-    place = torch.linspace(-1, 1, planes.shape[2], device=planes.device).expand_as(mask)
-    return torch.stack((torch.asinh(flux), lines, mask, place), dim=1)
+    return torch.asinh(residual / scatter.clamp(min=1e-3)[:, None]) / 2
 
 
 class Block(nn.Module):
@@ -97,7 +100,7 @@ class SpectrumNetwork(nn.Module):
             "dropout": dropout,
         }
         layers: list[nn.Module] = []
-        channels = 4
+        channels = 5
         for width in stem_widths:
             layers += [nn.Conv1d(channels, width, 7, stride=2, padding=3), nn.GELU()]
             channels = width
