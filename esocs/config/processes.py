@@ -109,8 +109,10 @@ def _write_configuration(var: Path, *, port: int) -> Path:
     for name, (program, *options) in list_programs(var, port=port).items():
         # supervisord expands % itself, so Celery's %h is written twice.
         command = " ".join([str(binaries / program), *options]).replace("%", "%%")
-        # Two cores are shared by everybody: the gpu worker's arithmetic alone may use them all.
-        environment = "" if name == "worker-gpu" else ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
+        # The cores are shared by everybody: the gpu worker's arithmetic alone may use them all, and its threads sleep
+        # while they wait. Spinning threads made a training on a busy machine ten times slower.
+        threads = ',OMP_WAIT_POLICY="PASSIVE"' if name == "worker-gpu" else ',OMP_NUM_THREADS="1"'
+        environment = f'{threads},OPENBLAS_NUM_THREADS="1"'
         text += PROGRAM.format(name=name, command=command, root=ROOT, var=var, environment=environment)
     path = _configuration_path(var)
     path.write_text(text)
