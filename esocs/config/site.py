@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.static import serve
-from redis.exceptions import RedisError
+
+from esocs.config.cache import ForgetfulRedisCache
 
 YEAR_S = 365 * 24 * 60 * 60
 
@@ -20,12 +21,9 @@ def health(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django's sig
         database = True
     except OperationalError:
         database = False
-    try:
-        cache.get("health")
-        redis = True
-    except RedisError:
-        redis = False
-    return JsonResponse({"postgresql": database, "redis": redis}, status=200 if database else 503)
+    redis = caches["default"]
+    assert isinstance(redis, ForgetfulRedisCache)
+    return JsonResponse({"postgresql": database, "redis": redis.ping()}, status=200 if database else 503)
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import traceback
@@ -89,8 +90,9 @@ def enqueue_many(
 def _ring_queued(job_ids: list[int]) -> None:
     """Ring for those that still wait; what fails to be published is rung again by the sweeper."""
     due = Job.objects.filter(id__in=job_ids, state=Job.State.QUEUED)
-    pairs = list(due.values_list("id", "queue"))
-    rung = [job_id for job_id, queue in pairs if _publish(job_id, queue)]
+    pairs = list(due.order_by("id").values_list("id", "queue"))
+    # A broker that does not take one takes none: a request must not wait for each of them.
+    rung = [job_id for job_id, _ in itertools.takewhile(lambda pair: _publish(*pair), pairs)]
     Job.objects.filter(id__in=rung).update(rung_at=Now())
 
 

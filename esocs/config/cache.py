@@ -1,0 +1,79 @@
+"""Redis as a cache that may be gone: what it cannot tell is a miss, what it cannot keep is not kept.
+
+PostgreSQL is the source of truth of everything that is cached here (sessions).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+# While Redis is gone, it is asked again this often; a host that does not answer must not hold up every page.
+ASK_AGAIN_AFTER_S = 5.0
+
+
+class ForgetfulRedisCache(RedisCache):
+    """Django's Redis cache, whose errors are misses, logged once for each outage."""
+
+    def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._gone_until = 0.0
+        self._gone = False
+
+    def ping(self) -> bool:
+        """Whether Redis answers now."""
+        try:
+            return bool(self._cache.get_client(write=True).ping())
+        except RedisError as error:
+            self._note(error)
+            return False
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask("add", False, args, kwargs))
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return self._ask("get", default, (key, default, version), {})
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self._ask("set", None, args, kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask("touch", False, args, kwargs))
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask("delete", False, args, kwargs))
+
+    def has_key(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._ask("has_key", False, args, kwargs))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(self._ask("get_many", {}, args, kwargs))
+
+    def set_many(self, data: dict[Any, Any], *args: Any, **kwargs: Any) -> list[Any]:
+        return list(self._ask("set_many", list(data), (data, *args), kwargs))
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> None:
+        self._ask("delete_many", None, args, kwargs)
+
+    def _ask(self, verb: str, otherwise: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if time.monotonic() < self._gone_until:
+            return otherwise
+        try:
+            answer = getattr(super(), verb)(*args, **kwargs)
+        except RedisError as error:
+            self._note(error)
+            return otherwise
+        self._gone = False
+        return answer
+
+    def _note(self, error: RedisError) -> None:
+        self._gone_until = time.monotonic() + ASK_AGAIN_AFTER_S
+        if not self._gone:
+            log.warning("Redis does not answer, the cache is empty until it does: %s", error)
+        self._gone = True
