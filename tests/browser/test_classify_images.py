@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Route, expect
 
 from esocs.crowd.models import Classification
 from esocs.projects.models import Workflow
@@ -88,19 +88,23 @@ def test_arrows_and_enter_answer_too(page: Page, workflow: Workflow) -> None:
 def test_the_next_picture_is_already_there(page: Page, workflow: Workflow) -> None:
     open_page(page, workflow)
     page.wait_for_load_state("networkidle")
-    asked: list[Request] = []
-    page.on("request", lambda request: asked.append(request) if "/media/" in request.url else None)
     # With every request for a subject or a picture held back, the next picture must still come.
-    page.route("**/media/**", lambda route: None)
-    page.route("**/api/**", lambda route: None)
-    first = shown_subject(page)
-    page.keyboard.press("1")
-    expect(page.locator("#classify")).not_to_have_attribute("data-subject", first)
-    second = shown_subject(page)
-    page.keyboard.press("1")
-    expect(page.locator("#classify")).not_to_have_attribute("data-subject", second)
-    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
-    page.unroute_all(behavior="ignoreErrors")
+    held_back: list[Route] = []
+
+    def hold_back(route: Route) -> None:
+        held_back.append(route)
+
+    page.route("**/media/**", hold_back)
+    page.route("**/api/**", hold_back)
+    for _ in range(2):
+        before = shown_subject(page)
+        page.keyboard.press("1")
+        expect(page.locator("#classify")).not_to_have_attribute("data-subject", before)
+        expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+    assert held_back
+    for route in held_back:
+        route.continue_()
+    page.unroute_all(behavior="wait")
     page.reload()
     wait_until_saved(page, 2)
 
@@ -110,10 +114,10 @@ def test_an_answer_is_stored_once_though_the_line_is_cut_and_the_page_reloaded(p
     # The first send reaches the server, and its answer is lost on the way back.
     lost: list[int] = []
 
-    def lose_the_answer(route: object) -> None:
+    def lose_the_answer(route: Route) -> None:
         if not lost:
-            lost.append(route.fetch().status)  # type: ignore[attr-defined]
-        route.abort()  # type: ignore[attr-defined]
+            lost.append(route.fetch().status)
+        route.abort()
 
     page.route("**/api/classifications**", lose_the_answer)
     answered = shown_subject(page)
@@ -203,3 +207,23 @@ def test_a_refused_answer_is_told_in_a_sentence_and_the_page_goes_on(page: Page,
     page.keyboard.press("2")
     wait_until_saved(page, 2)
     assert Classification.objects.count() == 1
+
+
+def test_two_tabs_hold_different_subjects_and_each_answer_counts_once(page: Page, workflow: Workflow) -> None:
+    open_page(page, workflow)
+    other = page.context.new_page()
+    open_page(other, workflow)
+    assert shown_subject(other) != shown_subject(page)
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator("#saving")).to_have_text("1 answer kept here until the connection is back")
+    other.keyboard.press("2")
+    expect(other.locator("#saving")).to_have_text("2 answers kept here until the connection is back")
+    page.context.set_offline(False)
+    for tab in (page, other):
+        wait_until_saved(tab, 1)
+    stored = list(Classification.objects.all())
+    assert sorted(row.annotations[0]["value"] for row in stored) == [0, 1]
+    assert len({row.subject_id for row in stored}) == 2
+    assert all(row.counted for row in stored)
+    other.close()

@@ -8,8 +8,9 @@ import { prepareAgain, SubjectQueue, type QueuedSubject } from "./queue";
 import { Sender } from "./sender";
 import { CLOSING_CODES, sentenceFor, waitingSentence } from "./sentences";
 import { SpectrumViewer } from "./spectrum-viewer";
+import { Tabs } from "./tabs";
 import { TaskPanel } from "./task-panel";
-import type { Annotation, ClassificationBody, Dimensions, PageData } from "./types";
+import type { Annotation, ClassificationBody, Dimensions, PageData, Subject } from "./types";
 import type { View } from "./view";
 
 /** Below this many waiting subjects the queue is asked for more even if no answer is on its way. */
@@ -53,6 +54,7 @@ export class Session {
   private fetching = false;
   private exhausted = false;
   private closed = false;
+  private readonly tabs = new Tabs(newKey());
   private sequence = Date.now();
   private readonly id = storage.read("session") || newKey().replaceAll("-", "").repeat(2);
 
@@ -87,7 +89,7 @@ export class Session {
       },
       onRefill: (subjects) => {
         this.exhausted = subjects.length === 0;
-        if (this.queue.add(subjects) > 0) this.wake();
+        this.add(subjects);
       },
       wantedRefill: () => this.wantedRefill(),
     });
@@ -131,6 +133,7 @@ export class Session {
     this.count += 1;
     this.next(answeredAt);
     // Everything below may take its time: the volunteer already looks at the next picture.
+    this.publish();
     storage.write("count", String(this.count));
     this.writeCount();
     this.writeSaving();
@@ -212,9 +215,16 @@ export class Session {
     await this.fetchMore();
   }
 
-  /** New subjects came: go on if the page was waiting for them. */
-  private wake(): void {
+  /** New subjects came: keep them, and go on if the page was waiting for them. */
+  private add(subjects: Subject[]): void {
+    const elsewhere = new Set(this.tabs.heldElsewhere());
+    this.queue.add(subjects.filter((subject) => !elsewhere.has(subject.id)));
     if (!this.current && this.queue.length > 0) this.next();
+    this.publish();
+  }
+
+  private publish(): void {
+    this.tabs.publish(this.current ? [this.current.subject.id, ...this.queue.ids] : this.queue.ids);
   }
 
   private wantedRefill(): Refill {
@@ -222,10 +232,18 @@ export class Session {
     return { count, held: this.held() };
   }
 
-  /** Subjects that must not be handed out again: here on the page, put aside, or answered and not yet sent. */
+  /** Subjects that must not be handed out again: here or in another tab, put aside, or answered and not yet sent. */
   private held(): string[] {
     const here = this.current ? [this.current.subject.id] : [];
-    return [...new Set([...here, ...this.queue.ids, ...this.unsent(), ...this.skipped])].slice(0, MOST_HELD);
+    return [
+      ...new Set([
+        ...here,
+        ...this.queue.ids,
+        ...this.unsent(),
+        ...this.tabs.heldElsewhere(),
+        ...this.skipped,
+      ]),
+    ].slice(0, MOST_HELD);
   }
 
   private async fetchIfLow(): Promise<void> {
@@ -245,8 +263,7 @@ export class Session {
         this.held(),
       );
       this.exhausted = subjects.length === 0;
-      this.queue.add(subjects);
-      this.wake();
+      this.add(subjects);
       if (!this.current) this.view.setStage("exhausted");
     } catch (error) {
       if (error instanceof RefusedError && !error.temporary) this.close(sentenceFor(error));
