@@ -41,9 +41,15 @@ def stream(statement: str, parameters: dict[str, Any]) -> Iterator[Sequence[Any]
             yield from rows
 
 
-def compact_json(value: Any) -> str:
-    """JSON as Ruby and JavaScript write it: no blanks, and letters as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# Made once: exports of a million rows write and read a few million values.
+compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""JSON as Ruby and JavaScript write it: no blanks, and letters as they are."""
+_decode = json.JSONDecoder().raw_decode
+
+
+def parse_jsonb(text: str) -> Any:
+    """The value of a jsonb column's text, which PostgreSQL has checked and trimmed."""
+    return _decode(text)[0]
 
 
 def boolean(value: bool | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -16,7 +15,7 @@ from django.conf import settings
 from esocs.crowd.models import Classification
 from esocs.projects.models import WorkflowVersion
 from esocs.releases.rules import Version, label_annotations, version_for
-from esocs.releases.scope import Scope, boolean, compact_json, iso_text, stream, time_text
+from esocs.releases.scope import Scope, boolean, compact_json, iso_text, parse_jsonb, stream
 
 HEADER = (
     "classification_id",
@@ -38,8 +37,8 @@ HEADER = (
 # A retirement after the instant of the export has not happened in it.
 ROWS = """
 SELECT c.id, c.volunteer_id, v.user_id, u.login, c.ip_key, c.workflow_id, c.workflow_major, c.workflow_minor,
-       c.created_at AT TIME ZONE 'UTC', c.gold_standard, c.expert, c.counted, c.metadata::text, c.annotations::text,
-       c.subject_id, s.metadata::text,
+       to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), c.gold_standard, c.expert, c.counted,
+       c.metadata::text, c.annotations::text, c.subject_id, s.metadata::text,
        CASE WHEN st.retired_at <= %(as_of)s THEN st.id END, st.classifications_count,
        st.created_at AT TIME ZONE 'UTC', st.updated_at AT TIME ZONE 'UTC', st.retired_at AT TIME ZONE 'UTC',
        st.retirement_reason
@@ -87,7 +86,7 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
             workflow_id,
             names[workflow_id],
             f"{major}.{minor}",
-            time_text(created_at),
+            created_at,
             boolean(gold or None),
             expert,
             _metadata(metadata, seen_before=not (counted or gold)),
@@ -122,13 +121,13 @@ def _annotation_formatter(scope: Scope) -> Callable[[int, int, int, str], str]:
     @lru_cache(maxsize=REMEMBERED_TEXTS)
     def label(workflow_id: int, major: int, minor: int, annotations: str) -> str:
         version = version_for(versions[workflow_id], major, minor)
-        return compact_json(label_annotations(json.loads(annotations), version))
+        return compact_json(label_annotations(parse_jsonb(annotations), version))
 
     return label
 
 
 def _metadata(text: str, *, seen_before: bool) -> str:
-    metadata = json.loads(text)
+    metadata = parse_jsonb(text)
     if seen_before:
         metadata["seen_before"] = True
     return compact_json(metadata)
@@ -150,4 +149,4 @@ def _subject_data(subject_id: int, workflow_id: int, metadata: str, status: tupl
             "retirement_reason": reason or None,
         }
     # `retired` comes first, and a subject's own key of that name takes its place, as in Panoptes.
-    return compact_json({str(subject_id): {"retired": retired, **json.loads(metadata)}})
+    return compact_json({str(subject_id): {"retired": retired, **parse_jsonb(metadata)}})

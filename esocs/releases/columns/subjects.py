@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
 
 from esocs.projects.models import Subject
-from esocs.releases.scope import Scope, compact_json, stream, time_text
+from esocs.releases.scope import Scope, compact_json, parse_jsonb, stream, time_text
 
 HEADER = (
     "subject_id",
@@ -75,13 +74,13 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
     media = scope.site + settings.MEDIA_URL
     for row in stream(ROWS, parameters):
         subject_id, project_id, workflow_id, set_id, metadata, paths, n, retired_at, reason, created, updated = row
-        locations = {str(i): media + path for i, path in enumerate(json.loads(paths or "[]"))}
+        locations = {str(i): media + path for i, path in enumerate(parse_jsonb(paths or "[]"))}
         yield (
             subject_id,
             project_id,
             workflow_id,
             set_id,
-            compact_json(json.loads(metadata)),
+            compact_json(parse_jsonb(metadata)),
             compact_json(locations),
             n,
             time_text(retired_at),
