@@ -57,7 +57,7 @@ def sign_up(
     """
     user = User(login=login, email=email, display_name=display_name, credited_name=credited_name)
     try:
-        user.clean_fields(exclude=["password", "email"])
+        user.clean_fields(exclude=["password"])
         validate_password(password, user)
     except ValidationError as error:
         raise SignUpInvalidError(" ".join(error.messages)) from error

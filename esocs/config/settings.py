@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dj_database_url
 import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
 from esocs.config import embedded
@@ -90,6 +91,8 @@ TEMPLATES = [
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.postgres_url(VAR)
 REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url(VAR)
 EMBEDDED = not env.str("DATABASE_URL", "")
+if not DATABASE_URL.startswith(("postgresql://", "postgres://")):
+    raise ImproperlyConfigured("DATABASE_URL is not a postgresql:// address; esocs knows no other database.")
 
 DATABASES = {
     "default": {
@@ -121,7 +124,11 @@ AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        # By default it looks at Django's own column names, which our people do not have.
+        "OPTIONS": {"user_attributes": ("login", "display_name", "credited_name", "email")},
+    },
 ]
 LOGIN_URL = "web:log-in"
 LOGIN_REDIRECT_URL = "web:home"
@@ -157,6 +164,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [path for path in [BASE_DIR / "frontend" / "dist"] if path.exists()]
 WHITENOISE_USE_FINDERS = True
+# The front end's build puts twelve hex digits of the content into each name: such a file never changes.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^.+\.[0-9a-f]{12}\..+$"
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": BASE_DIR / "frontend" / "dist" / "manifest.json"}}
 
 # --- the instrument ---------------------------------------------------------------------------------------------
