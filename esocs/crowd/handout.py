@@ -33,6 +33,8 @@ WITH workflow AS (
     SELECT st.id FROM crowd_assignment a JOIN crowd_subjectstatus st ON st.id = a.status_id
     WHERE %(resume)s AND a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s AND st.state = 'open'
         AND st.audience = %(audience)s AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
+        AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id)
     LIMIT %(limit)s
 ), fresh AS (
     SELECT st.id FROM crowd_subjectstatus st CROSS JOIN workflow w

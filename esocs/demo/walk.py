@@ -59,10 +59,10 @@ class Plan:
     seed: int = 2026
     difficulty: float = 0.1
     image_seed_share: float = 0.2
-    spectrum_seed_share: float = 0.3
+    spectrum_seed_share: float = 0.35
     calibration_share: float = 0.15
-    calibration_least: int = 200
-    alpha: float = 0.03
+    calibration_least: int = 250
+    alpha: float = 0.05
     delta: float = 0.05
 
     def reserved(self, workflow: Workflow) -> tuple[int, int]:

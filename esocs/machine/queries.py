@@ -58,11 +58,20 @@ def _unit(embeddings: np.ndarray) -> np.ndarray:
     return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
-def read_scores(model: ModelVersion, *, leave_out: np.ndarray, most: int = 100_000) -> np.ndarray:
-    """Scores of the model's other predictions, as a pool from which thresholds to test may be taken."""
-    rows = Prediction.objects.filter(model_version=model).exclude(subject_id__in=leave_out.tolist())
-    rows = rows.exclude(subject_id__in=model.card.get("trained_on", []))
-    return np.array([max(p) for (p,) in rows.values_list("probabilities")[:most].iterator()], dtype=np.float64)
+def read_pool(model: ModelVersion, *, leave_out: np.ndarray, most: int = 20_000) -> PredictionTable:
+    """Predictions of other subjects than these and than those trained on: a random sample of at most `most`."""
+    left_out = {*leave_out.tolist(), *model.card.get("trained_on", [])}
+    rows = Prediction.objects.filter(model_version=model).order_by("id").values_list("subject_id", flat=True)
+    others = np.array([pk for pk in rows if pk not in left_out], dtype=np.int64)
+    if len(others) > most:
+        others = np.random.default_rng(model.pk).choice(others, most, replace=False)
+    return read_predictions(model, subject_ids=others.tolist())
+
+
+def acceptance_scores(model: ModelVersion, table: PredictionTable, *, ood_p_min: float) -> np.ndarray:
+    """(N,) mean softmax of the predicted answer; -1 where other rules would never accept it anyway."""
+    allowed = (out_of_distribution(model).p_values(table.embeddings) >= ood_p_min) & table.usable
+    return np.where(allowed, table.probabilities.max(axis=1, initial=0.0), -1.0)
 
 
 @lru_cache(maxsize=2)

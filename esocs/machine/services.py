@@ -253,23 +253,19 @@ def set_policy(*, model: ModelVersion, answers: dict[int, int]) -> RoutingPolicy
 def _certify(
     model: ModelVersion, table: queries.PredictionTable, truth: np.ndarray, demanded: rules.RoutingSettings
 ) -> Certificate:
-    predicted = table.probabilities.argmax(axis=1)
-    scores = table.probabilities.max(axis=1)
-    ood_p = queries.out_of_distribution(model).p_values(table.embeddings)
-    # What other rules would never accept is never accepted here either.
-    allowed = (ood_p >= demanded.ood_p_min) & table.usable
     sample = CalibrationSample(
         subject_ids=table.subject_ids,
-        scores=np.where(allowed, scores, -1.0),
-        correct=predicted == truth,
+        scores=queries.acceptance_scores(model, table, ood_p_min=demanded.ood_p_min),
+        correct=table.probabilities.argmax(axis=1) == truth,
         model_version=str(model.pk),
         reserved_for=str(model.pk),
     )
     # The grid comes from subjects that are not in the sample: it may not depend on the labels, nor on their scores.
-    pool = queries.read_scores(model, leave_out=table.subject_ids)
+    pool = queries.read_pool(model, leave_out=table.subject_ids)
     grid = None
-    if len(pool):
-        grid = grid_from_pool(pool, sample_size=len(truth), alpha=demanded.alpha, delta=demanded.delta)
+    if len(pool.ids):
+        scores = queries.acceptance_scores(model, pool, ood_p_min=demanded.ood_p_min)
+        grid = grid_from_pool(scores, sample_size=len(truth), alpha=demanded.alpha, delta=demanded.delta)
     return certify_threshold(
         sample, alpha=demanded.alpha, delta=demanded.delta, trained_ids=model.card.get("trained_on", []), grid=grid
     )

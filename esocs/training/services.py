@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from classifier.training import TrainedNetwork, TrainingProgress
 
 
+# What is held out measures how far known subjects lie apart: the smallest p-value is one over their number, so a tenth
+# of a few hundred seeds would be too few to call anything out of distribution.
+HOLD_OUT_SHARE = 0.15
+
+
 class NoBlindSampleError(EsocsError):
     """Too few of the reserved calibration subjects have an expert's answer to compare models on."""
 
@@ -169,7 +174,7 @@ def _configuration(workflow: Workflow, *, seed: int) -> Any:
     from classifier.training import IMAGE_TRAINING, SPECTRUM_TRAINING
 
     base = IMAGE_TRAINING if workflow.subject_kind == "image" else SPECTRUM_TRAINING
-    return replace(base, seed=seed)
+    return replace(base, seed=seed, hold_out_share=HOLD_OUT_SHARE)
 
 
 def _train(run: TrainingRun, configuration: Any, report_progress: Callable[[int, int], None] | None) -> ModelVersion:

@@ -31,22 +31,28 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
     identity = ensure_volunteer(request, identity_from_session(request))
     project = get_visible_project(identity, slug=slug)
     workflow = get_workflow(project, workflow_id)
+    rights = rights_in(project, identity)
+    # What waits for experts is answered on the same page; the answers become the gold standard.
+    gold = rights.review and request.GET.get("audience") == "experts"
+    queue_url = f"{QUEUE_URL}?audience=experts" if gold else QUEUE_URL
+    first = "&" if gold else "?"
     others = Workflow.objects.filter(project=project, active=True).exclude(pk=workflow.pk).order_by("id")
     context = {
         "project": project,
         "workflow": workflow,
         "others": others,
-        "rights": rights_in(project, identity),
+        "rights": rights,
+        "gold": gold,
         "identity": identity,
-        "page_data": _page_data(project, workflow),
+        "page_data": _page_data(project, workflow, queue_url=queue_url, gold=gold),
         # The very address that a page with nothing in its outbox asks first, so that the browser need not wait
         # for the scripts before it asks.
-        "first_queue_url": f"{QUEUE_URL}?workflow_id={workflow.pk}&page_size={QUEUE_DEPTH}&held=",
+        "first_queue_url": f"{queue_url}{first}workflow_id={workflow.pk}&page_size={QUEUE_DEPTH}&held=",
     }
     return render(request, "web/classify.html", context)
 
 
-def _page_data(project: Project, workflow: Workflow) -> dict[str, Any]:
+def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bool) -> dict[str, Any]:
     """What the page's scripts need to know (frontend/src/classify/types.ts: PageData)."""
     return {
         "project": {"id": str(project.pk), "name": project.display_name},
@@ -60,9 +66,10 @@ def _page_data(project: Project, workflow: Workflow) -> dict[str, Any]:
             "strings": workflow.strings,
         },
         "urls": {
-            "queue": QUEUE_URL,
+            "queue": queue_url,
             "classifications": CLASSIFICATIONS_URL,
             "csrf": reverse("web:renew-csrf"),
         },
         "queue": {"depth": QUEUE_DEPTH, "decode_ahead": DECODE_AHEAD},
+        "gold": gold,
     }

@@ -78,7 +78,9 @@ export async function fetchQueue(
     page_size: String(count),
     held: held.join(","),
   });
-  const body = (await call(`${url}?${query}`, {})) as { subjects?: RawSubject[] };
+  const body = (await call(`${url}${url.includes("?") ? "&" : "?"}${query}`, {})) as {
+    subjects?: RawSubject[];
+  };
   return (body.subjects ?? []).map(readSubject);
 }
 

@@ -140,6 +140,7 @@ export class Session {
     this.view.writeNotice("");
     this.view.announcement.textContent = `Answered ${label}.`;
     void this.keep(entry.subject.id, body);
+    if (this.page.gold) void this.fetchIfLow();
   }
 
   private async keep(subjectId: string, body: ClassificationBody): Promise<void> {
@@ -228,7 +229,11 @@ export class Session {
   }
 
   private wantedRefill(): Refill {
-    const count = this.exhausted || this.closed ? 0 : Math.max(0, this.page.queue.depth - this.queue.length);
+    // An answer's refill brings volunteers' subjects; an expert's page asks for its own.
+    const count =
+      this.exhausted || this.closed || this.page.gold
+        ? 0
+        : Math.max(0, this.page.queue.depth - this.queue.length);
     return { count, held: this.held() };
   }
 
@@ -324,6 +329,7 @@ export class Session {
         },
         links: { project: project.id, workflow: workflow.id, subjects: [entry.subject.id] },
         completed: true,
+        ...(this.page.gold ? { gold_standard: true as const } : {}),
       },
     };
   }

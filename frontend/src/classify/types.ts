@@ -29,6 +29,8 @@ export interface PageData {
   workflow: Workflow;
   urls: { queue: string; classifications: string; csrf: string };
   queue: { depth: number; decode_ahead: number };
+  /** The person answers as an expert: the answers are the gold standard. */
+  gold: boolean;
 }
 
 export interface Subject {
@@ -57,6 +59,7 @@ export interface ClassificationBody {
     metadata: Record<string, unknown>;
     links: { project: string; workflow: string; subjects: string[] };
     completed: true;
+    gold_standard?: true;
   };
 }
 
