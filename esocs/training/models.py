@@ -53,7 +53,6 @@ class TrainingRun(models.Model):
     model_version = models.OneToOneField(
         ModelVersion, null=True, on_delete=models.SET_NULL, related_name="training_run"
     )
-    warm_start = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="descendants")
     metrics = models.JSONField(default=dict)
     seconds = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=Now())

@@ -154,7 +154,6 @@ def train_challenger(
         The candidate; the same one when this set was trained with this configuration and seed before.
     """
     training_set = freeze_training_set(workflow)
-    champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
     configuration = _configuration(workflow, seed=seed)
     described = json.loads(json.dumps(asdict(configuration), default=str))
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
@@ -162,7 +161,7 @@ def train_challenger(
         training_set=training_set,
         configuration_sha256=digest,
         seed=seed,
-        defaults={"configuration": described, "warm_start": champion},
+        defaults={"configuration": described},
     )
     model = run.model_version or _train(run, configuration, report_progress)
     # An attempt that ended after the training and before these predictions left them to this one.
