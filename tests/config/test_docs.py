@@ -30,8 +30,8 @@ OUR_FOLDERS = ("esocs/", "classifier/", "tests/", "docs/", "scripts/", "deploy/"
 READ = re.compile(
     r'(?:\benv|Env\(\))\.\w+\(\s*"([A-Z_]+)"|environ(?:\.get\(|\.setdefault\(|\[)\s*"([A-Z_]+)"|getenv\("([A-Z_]+)"'
 )
-# Set by programs for their own kind: pytest's version, Django's module of settings, its switch for tests.
-NOT_OURS = {"PYTEST_VERSION", "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
+# Set by the system and by programs for their own kind: pytest's version, Django's module of settings, its switch for tests.
+NOT_OURS = {"HOME", "PATH", "PYTEST_VERSION", "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
 
 
 def name_of(path: Path) -> str:

@@ -27,6 +27,7 @@ def test_a_missing_postgresql_is_an_outage(client: Client, monkeypatch: pytest.M
     assert (answer.status_code, answer.json()["postgresql"]) == (503, False)
 
 
+@pytest.mark.django_db
 def test_a_rendered_file_may_be_kept_for_a_year(client: Client, settings: Any) -> None:
     assert resolve("/media/ab/x.jpg")
     folder = Path(settings.MEDIA_ROOT) / "ab"
