@@ -83,7 +83,7 @@ class TrainingConfig:
         return min(max(math.ceil(self.epochs * count / self.batch_size), self.least_steps), self.most_steps)
 
 
-IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation())
+IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation(), most_steps=800)
 SPECTRUM_TRAINING = TrainingConfig(
     architecture="spectrum-convnext-1",
     augmentation=SpectrumAugmentation(),

@@ -30,7 +30,7 @@ OUR_FOLDERS = ("esocs/", "classifier/", "tests/", "docs/", "scripts/", "deploy/"
 READ = re.compile(
     r'(?:\benv|Env\(\))\.\w+\(\s*"([A-Z_]+)"|environ(?:\.get\(|\.setdefault\(|\[)\s*"([A-Z_]+)"|getenv\("([A-Z_]+)"'
 )
-# Set by the system and by programs for their own kind: pytest's version, Django's module of settings, its switch for tests.
+# Set by the system and by programs for their own kind: pytest's version, Django's settings and its switch for tests.
 NOT_OURS = {"HOME", "PATH", "PYTEST_VERSION", "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
 
 
