@@ -14,6 +14,8 @@ from esocs.projects.models import Subject, Workflow
 from esocs.projects.rules import answer_labels
 from esocs.training.models import Comparison
 
+DECISIONS = tuple(Route.Decision.values)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
@@ -33,7 +35,8 @@ def summarise(stage: Stage, exports: dict[str, Path]) -> str:
     truth = {row.dp_id: row.class_name for row in read_truth(stage.truth_path)}
     lines = []
     for workflow in stage.workflows:
-        lines += ["", f"{workflow} ({workflow.subject_kind}s)", *_workflow_lines(workflow, truth)]
+        kind = "images" if workflow.subject_kind == "image" else "spectra"
+        lines += ["", f"{workflow} ({kind})", *_workflow_lines(workflow, truth)]
     lines += ["", "Exports"]
     lines += [f"  {kind:16s} {path}" for kind, path in exports.items()]
     return "\n".join(lines)
@@ -54,8 +57,7 @@ def _workflow_lines(workflow: Workflow, truth: dict[str, str]) -> list[str]:
     gold = Classification.objects.filter(workflow=workflow, gold_standard=True).count()
     lines = [f"  subjects              {counted.subjects:,}"]
     if policy is not None:
-        routes = {d: Route.objects.filter(policy=policy, decision=d).count() for d in Route.Decision.values}
-        lines.append("  routes                " + ", ".join(f"{n:,} {decision}" for decision, n in routes.items()))
+        lines.append(f"  routes                {_routes(policy)}")
         accepted = _accepted(policy, true_answer)
         promise = f"promised: at most {policy.alpha:.1%} wrong, with {1 - policy.delta:.0%} confidence"
         lines.append(f"  accepted, right       {accepted}  ({promise})")
@@ -76,6 +78,15 @@ def _workflow_lines(workflow: Workflow, truth: dict[str, str]) -> list[str]:
 def _first_policy(workflow: Workflow) -> RoutingPolicy | None:
     """The policy that decided who was asked: the first champion's."""
     return RoutingPolicy.objects.filter(model_version__workflow=workflow, routes__isnull=False).order_by("id").first()
+
+
+def _routes(policy: RoutingPolicy) -> str:
+    """How many subjects went where; those set aside for experts from the start are told apart."""
+    rows = Route.objects.filter(policy=policy)
+    reserved = rows.filter(reason="reserved").count()
+    counts = {decision: rows.filter(decision=decision).exclude(reason="reserved").count() for decision in DECISIONS}
+    told = ", ".join(f"{n:,} {decision}" for decision, n in counts.items())
+    return f"{told}; {reserved:,} were reserved for experts beforehand"
 
 
 def _accepted(policy: RoutingPolicy, true_answer: dict[int, int]) -> Share:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
+import psycopg
+
 from tests.benchmarks.report import parse_arguments, print_result, print_table
 from tests.benchmarks.site import Server, own_database, web_server
 
@@ -62,7 +64,9 @@ def main() -> None:
             web_server("esocs.config.wsgi:application", path="/api/me") as site,
             web_server("tests.benchmarks.bare_django:application", path="/") as bare,
         ):
-            ours, peer = measure(site, bare, workflow_id=workflow_id, project_id=project_id, loops=arguments.size)
+            ours, peer = measure(
+                site, bare, database=database, workflow_id=workflow_id, project_id=project_id, loops=arguments.size
+            )
     rows = [("esocs: next and submit", ours), ("Django: one SELECT, one INSERT", peer)]
     print(f"{LABELLERS} labellers, no time to think, keep-alive, PostgreSQL on a unix socket")
     print_table(
@@ -85,8 +89,6 @@ def main() -> None:
 
 def fill(database: str) -> tuple[int, int]:
     """A workflow with open subjects, and the peer's table. Returns the ids of the workflow and its project."""
-    import psycopg
-
     from esocs.accounts.services import sign_up
     from esocs.crowd.models import SubjectStatus
     from esocs.crowd.services import ensure_epoch
@@ -121,8 +123,13 @@ def fill(database: str) -> tuple[int, int]:
             "CREATE TABLE bench_vote (id bigserial PRIMARY KEY, subject_id bigint, answer int,"
             " created_at timestamptz DEFAULT now())"
         )
-        connection.execute("ANALYZE")
     return workflow.pk, project.pk
+
+
+def analyse(database: str) -> None:
+    """Tell PostgreSQL's planner how large its tables are by now."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ANALYZE")
 
 
 def classification(*, subject_id: str, workflow_id: int, project_id: int, value: int) -> bytes:
@@ -228,6 +235,8 @@ def measure(site: Server, bare: Server, *, workflow_id: int, project_id: int, lo
     each = max(1, loops // ROUNDS // LABELLERS)
     run_round(site, labellers, WARM_UP, Figures())
     run_round(bare, bare_labellers, WARM_UP, Figures())
+    # Autovacuum does this within a minute; until then the planner believes the tables to be empty.
+    analyse(database)
     for _ in range(ROUNDS):
         run_round(site, labellers, each, ours)
         run_round(bare, bare_labellers, each, peer)

@@ -99,7 +99,7 @@ def _read_finished(plan: walk.Plan) -> dict[str, Any] | None:
 
 def _addresses(document: dict[str, Any], slug: str) -> str:
     url = document["url"]
-    lines = ["", "Open", f"  {url}/  the site", f"  {url}/projects/{slug}  the project: label some yourself"]
+    lines = ["", "Open", f"  {url}/  the site", f"  {url}/projects/{slug}/  the project: label some yourself"]
     lines.append(f"  log in as {document['owner_login']} with {document['owner_password']} to see the results")
     lines.append(f"  {url}/admin/  jobs, rejected products, model versions (the same log-in)")
     return "\n".join(lines)
