@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from esocs.crowd.models import Assignment
 from esocs.crowd.submission import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.projects.models import Workflow
 
@@ -129,6 +130,12 @@ def hand_out_subjects(
     if not subjects:
         _explain_empty(workflow_id)
     return subjects
+
+
+def release_reservations(workflow_id: int) -> int:
+    """Give back every reservation of a workflow, as when all its volunteers have gone. Returns how many."""
+    released, _ = Assignment.objects.filter(status__workflow=workflow_id).delete()
+    return released
 
 
 def _run(parameters: dict[str, Any]) -> list[QueuedSubject]:

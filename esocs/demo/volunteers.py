@@ -109,13 +109,23 @@ class Crowd:
     """People who come and go, the busy ones more often, until nobody is given anything new."""
 
     def __init__(
-        self, people: list[Person], *, url: str, password: str, workflow_ids: list[int], truth: TruthBook, seed: int
+        self,
+        people: list[Person],
+        *,
+        url: str,
+        password: str,
+        workflow_ids: list[int],
+        truth: TruthBook,
+        seed: int,
+        left_alone: frozenset[str] = frozenset(),
     ) -> None:
+        """`left_alone`: ids of subjects that they never answer, so that something is left for a visitor."""
         self._people = people
         self._url = url
         self._password = password
         self._workflow_ids = workflow_ids
         self._truth = truth
+        self._left_alone = left_alone
         self._rng = np.random.default_rng(seed)
         self._rngs = {person.number: np.random.default_rng([seed, person.number]) for person in people}
         self._clients: dict[int, ApiClient] = {}
@@ -169,7 +179,7 @@ class Crowd:
     def _answer(
         self, person: Person, client: ApiClient, workflow: dict[str, Any], subject: dict[str, Any], labels: list[str]
     ) -> int:
-        known = self._truth.look_up(subject, labels)
+        known = None if subject["id"] in self._left_alone else self._truth.look_up(subject, labels)
         if known is None:
             self.tally.unknown += 1
             return 0

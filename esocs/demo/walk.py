@@ -21,7 +21,7 @@ from esocs.archive import services as archive
 from esocs.archive.models import IngestBatch
 from esocs.crowd.models import GoldStandard, SubjectStatus
 from esocs.crowd.refit import count_new_rows, list_workflows_with_new_rows
-from esocs.crowd.services import order_expert_tasks
+from esocs.crowd.services import order_expert_tasks, release_reservations
 from esocs.demo.people import make_people
 from esocs.demo.survey import IMAGE_CLASSES, SPECTRUM_CLASSES, simulate
 from esocs.demo.volunteers import Crowd, TruthBook, label_as_expert, prepare_accounts
@@ -64,6 +64,7 @@ class Plan:
     calibration_least: int = 250
     alpha: float = 0.05
     delta: float = 0.05
+    left_for_visitors: int = 30
 
     def reserved(self, workflow: Workflow) -> tuple[int, int]:
         """(seed, calibration): how many subjects experts label first."""
@@ -236,13 +237,25 @@ def vote(stage: Stage, plan: Plan, *, on_started: Callable[[], None] | None = No
         workflow_ids=[workflow.pk for workflow in stage.workflows],
         truth=truth,
         seed=plan.seed,
+        left_alone=_left_for_visitors(stage, plan),
     )
     progress = Progress("volunteers' answers")
     tally = crowd.work(on_progress=lambda answers: progress(answers, 0))
+    for workflow in stage.workflows:
+        release_reservations(workflow.pk)
     progress.close(f"{tally.answers:,} answers by {len(tally.by_person)} people, {tally.refused:,} came too late")
     refit(stage)
     for workflow in stage.workflows:
         _answer_as_expert(stage, workflow, truth, plan)
+
+
+def _left_for_visitors(stage: Stage, plan: Plan) -> frozenset[str]:
+    """A few open subjects of each workflow, at random: whoever opens the site afterwards finds something to do."""
+    chosen: list[int] = []
+    for workflow in stage.workflows:
+        rows = SubjectStatus.objects.filter(workflow=workflow, state="open", audience="volunteers")
+        chosen += rows.order_by("random_key").values_list("subject_id", flat=True)[: plan.left_for_visitors]
+    return frozenset(str(pk) for pk in chosen)
 
 
 def refit(stage: Stage) -> None:
