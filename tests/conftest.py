@@ -15,7 +15,10 @@ REAL_DATA = Path(os.environ.get("ESOCS_REAL_DATA", ROOT.parent / "shared" / "dat
 
 def pytest_configure() -> None:
     """The services are started before Django looks for its database; a running one is used as it is."""
-    embedded.start(embedded.default_var())
+    var = embedded.default_var()
+    embedded.start(var)
+    # Where collected static files would lie; whitenoise warns of a missing folder, and warnings are errors here.
+    (var / "static").mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")

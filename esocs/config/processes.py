@@ -99,7 +99,7 @@ def _configuration_path(var: Path) -> Path:
 
 
 def _write_configuration(var: Path, *, port: int) -> Path:
-    for folder in ("run", "log"):
+    for folder in ("run", "log", "static"):
         (var / folder).mkdir(parents=True, exist_ok=True)
     short = embedded.short_socket_dir(var / "run")
     short.mkdir(parents=True, exist_ok=True)
