@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any
 
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
@@ -18,11 +18,25 @@ log = logging.getLogger(__name__)
 ASK_AGAIN_AFTER_S = 5.0
 
 
+class KeptRedisClient(RedisCacheClient):
+    """Keeps redis-py's client, which threads may share: making one for each question costs more than the question."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kept: dict[bool, Any] = {}
+
+    def get_client(self, key: str | None = None, *, write: bool = False) -> Any:
+        if write not in self._kept:
+            self._kept[write] = super().get_client(key, write=write)
+        return self._kept[write]
+
+
 class ForgetfulRedisCache(RedisCache):
     """Django's Redis cache, whose errors are misses, logged once for each outage."""
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         super().__init__(server, params)
+        self._class = KeptRedisClient
         self._gone_until = 0.0
         self._gone = False
 

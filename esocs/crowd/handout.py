@@ -26,7 +26,8 @@ MOST_AT_ONCE = 100
 # (two where the machine has an opinion), then one at a time, because each answer may be the last one needed.
 HAND_OUT = """
 WITH workflow AS (
-    SELECT id, retirement->>'criteria' AS criteria,
+    -- A reservation that a crash forgets is made again; it need not wait for the disk.
+    SELECT id, set_config('synchronous_commit', 'off', true) AS unsynced, retirement->>'criteria' AS criteria,
         COALESCE((retirement#>>'{options,count}')::int, 15) AS most,
         COALESCE((retirement#>>'{options,minimum}')::int, 3) AS fewest
     FROM projects_workflow WHERE id = %(workflow)s AND active
@@ -64,11 +65,16 @@ WITH workflow AS (
     ON CONFLICT (status_id, volunteer_id) DO UPDATE SET expires_at = EXCLUDED.expires_at, served_at = now()
     RETURNING status_id
 )
-SELECT s.id, s.kind, s.metadata, s.created_at, s.updated_at, now(),
+SELECT shown.id, shown.kind, shown.metadata, shown.created_at, shown.updated_at, now(),
     (SELECT json_agg(json_build_array(m.role, m.media_type, m.path) ORDER BY m.position)
-        FROM projects_media m WHERE m.subject_id = s.id)
-FROM handed JOIN crowd_subjectstatus st ON st.id = handed.status_id JOIN projects_subject s ON s.id = st.subject_id
-ORDER BY st.priority, st.random_key
+        FROM projects_media m WHERE m.subject_id = shown.id)
+-- LIMIT 1 makes the planner look the few rows up; a plain join reads both tables whole for each request.
+FROM handed CROSS JOIN LATERAL (
+    SELECT s.*, st.priority, st.random_key
+    FROM crowd_subjectstatus st JOIN projects_subject s ON s.id = st.subject_id
+    WHERE st.id = handed.status_id LIMIT 1
+) shown
+ORDER BY shown.priority, shown.random_key
 """
 
 
