@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -288,7 +289,7 @@ def forget_old() -> None:
 
 
 def drain(job_ids: list[int], *, on_progress: Callable[[int, int], None] | None = None) -> None:
-    """Run the given jobs in this process, beside any workers, until none is left to do.
+    """Run the given jobs in this process, beside any workers, until each is done or has failed for good.
 
     Each job is claimed as a worker would claim it, so nothing runs twice.
     """
@@ -296,7 +297,18 @@ def drain(job_ids: list[int], *, on_progress: Callable[[int, int], None] | None 
 
     # Every room's tasks.py registers its handlers when it is imported, as in a worker.
     current_app.loader.import_default_modules()
-    for position, job_id in enumerate(job_ids, start=1):
-        run_job(job_id)
-        if on_progress is not None:
-            on_progress(position, len(job_ids))
+    while True:
+        waiting = Job.objects.filter(id__in=job_ids, state__in=[Job.State.QUEUED, Job.State.RUNNING])
+        left = list(waiting.order_by("id").values_list("id", flat=True))
+        if not left:
+            return
+        ran = False
+        for job_id in left:
+            ran |= run_job(job_id)
+            if on_progress is not None:
+                ended = [Job.State.DONE, Job.State.FAILED]
+                on_progress(Job.objects.filter(id__in=job_ids, state__in=ended).count(), len(job_ids))
+        if not ran:
+            # The rest waits for its next attempt, or another worker is at it; a dead one's lease is freed here too.
+            time.sleep(1.0)
+            sweep()

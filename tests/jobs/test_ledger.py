@@ -204,3 +204,20 @@ def test_every_kind_has_a_known_queue_and_a_handler() -> None:
     app.loader.import_default_modules()
     assert set(registry.KINDS.values()) == set(registry.QUEUES)
     assert set(registry.KINDS) == set(registry._handlers)
+
+
+def test_draining_waits_for_the_next_attempt_and_ends_with_the_jobs(
+    handle: Any, published: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def fail_once(job: JobContext) -> None:
+        attempts.append(job.attempt)
+        if job.attempt == 1:
+            raise ValueError("not yet")
+
+    monkeypatch.setattr(services, "RETRY_AFTER_S", (0,))
+    handle(fail_once)
+    services.drain([services.enqueue(KIND, key="a")])
+    assert attempts == [1, 2]
+    assert Job.objects.get().state == Job.State.DONE
