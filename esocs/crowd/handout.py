@@ -14,8 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from esocs.crowd.errors import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.crowd.models import Assignment
-from esocs.crowd.submission import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.projects.models import Workflow
 
 # Long enough for a page with a queue and a slow decision; an abandoned subject is soon free again.

@@ -17,6 +17,17 @@ from django.db import connection, transaction
 
 from classifier.errors import EsocsError
 from esocs.crowd import posterior, rules
+from esocs.crowd.errors import (
+    ExpertsOnlyError,
+    GoldStandardForbiddenError,
+    IdempotencyKeyReusedError,
+    SubjectNotInWorkflowError,
+    SubjectRetiredError,
+    WorkflowInactiveError,
+    WorkflowNotFoundError,
+    WorkflowNotInProjectError,
+    WorkflowVersionUnknownError,
+)
 from esocs.projects.models import ProjectRole, Workflow, WorkflowVersion
 from esocs.projects.rules import Choice, read_choices
 
@@ -25,69 +36,6 @@ GOLD_ROLES = {
     ProjectRole.Role.EXPERT: "expert",
     ProjectRole.Role.COLLABORATOR: "expert",
 }
-
-
-class SubjectNotInWorkflowError(EsocsError):
-    """The subject is not asked about in this workflow."""
-
-    code = "subject_not_in_workflow"
-    status = 422
-
-
-class SubjectRetiredError(EsocsError):
-    """The subject needs no more classifications, and this volunteer was not holding it."""
-
-    code = "subject_retired"
-    status = 422
-
-
-class WorkflowNotFoundError(EsocsError):
-    """There is no such workflow."""
-
-    code = "workflow_not_found"
-    status = 404
-
-
-class WorkflowInactiveError(EsocsError):
-    """The workflow takes no classifications at present."""
-
-    code = "workflow_inactive"
-    status = 422
-
-
-class WorkflowNotInProjectError(EsocsError):
-    """The workflow belongs to another project than the one named."""
-
-    code = "workflow_not_in_project"
-    status = 422
-
-
-class WorkflowVersionUnknownError(EsocsError):
-    """The workflow never had this version."""
-
-    code = "workflow_version_unknown"
-    status = 422
-
-
-class IdempotencyKeyReusedError(EsocsError):
-    """The key of an earlier submission came with other words."""
-
-    code = "idempotency_key_reused"
-    status = 409
-
-
-class GoldStandardForbiddenError(EsocsError):
-    """Only the project's experts may set a gold standard."""
-
-    code = "gold_standard_forbidden"
-    status = 403
-
-
-class ExpertsOnlyError(EsocsError):
-    """This subject waits for an expert."""
-
-    code = "experts_only"
-    status = 403
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,68 @@
+"""Why a submission or a request for subjects is refused: each with its stable code and HTTP status."""
+
+from __future__ import annotations
+
+from classifier.errors import EsocsError
+
+
+class SubjectNotInWorkflowError(EsocsError):
+    """The subject is not asked about in this workflow."""
+
+    code = "subject_not_in_workflow"
+    status = 422
+
+
+class SubjectRetiredError(EsocsError):
+    """The subject needs no more classifications, and this volunteer was not holding it."""
+
+    code = "subject_retired"
+    status = 422
+
+
+class WorkflowNotFoundError(EsocsError):
+    """There is no such workflow."""
+
+    code = "workflow_not_found"
+    status = 404
+
+
+class WorkflowInactiveError(EsocsError):
+    """The workflow takes no classifications at present."""
+
+    code = "workflow_inactive"
+    status = 422
+
+
+class WorkflowNotInProjectError(EsocsError):
+    """The workflow belongs to another project than the one named."""
+
+    code = "workflow_not_in_project"
+    status = 422
+
+
+class WorkflowVersionUnknownError(EsocsError):
+    """The workflow never had this version."""
+
+    code = "workflow_version_unknown"
+    status = 422
+
+
+class IdempotencyKeyReusedError(EsocsError):
+    """The key of an earlier submission came with other words."""
+
+    code = "idempotency_key_reused"
+    status = 409
+
+
+class GoldStandardForbiddenError(EsocsError):
+    """Only the project's experts may set a gold standard."""
+
+    code = "gold_standard_forbidden"
+    status = 403
+
+
+class ExpertsOnlyError(EsocsError):
+    """This subject waits for an expert."""
+
+    code = "experts_only"
+    status = 403
