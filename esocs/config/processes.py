@@ -30,6 +30,7 @@ PROGRAM = """
 command={command}
 directory={root}
 environment=ESOCS_VAR="{var}"{environment}
+autostart={autostart}
 autorestart=true
 startretries=10
 stopasgroup=true
@@ -113,7 +114,11 @@ def _write_configuration(var: Path, *, port: int) -> Path:
         # while they wait. Spinning threads made a training on a busy machine ten times slower.
         threads = ',OMP_WAIT_POLICY="PASSIVE"' if name == "worker-gpu" else ',OMP_NUM_THREADS="1"'
         environment = f'{threads},OPENBLAS_NUM_THREADS="1"'
-        text += PROGRAM.format(name=name, command=command, root=ROOT, var=var, environment=environment)
+        # The site answers first; the workers are started as soon as it does.
+        autostart = "true" if name == "web" else "false"
+        text += PROGRAM.format(
+            name=name, command=command, root=ROOT, var=var, environment=environment, autostart=autostart
+        )
     path = _configuration_path(var)
     path.write_text(text)
     return path
@@ -160,7 +165,15 @@ def start(var: Path) -> str:
         subprocess.run([str(supervisord), "-c", str(configuration)], check=True, cwd=ROOT)
         (var / "run" / "site.json").write_text(json.dumps({"url": url}))
     _wait_for(f"{url}/health", log=var / "log" / "web.log")
+    _control(var, "start", "all")
     return url
+
+
+def _control(var: Path, *words: str) -> str:
+    """What supervisorctl answers."""
+    supervisorctl = str(Path(sys.executable).parent / "supervisorctl")
+    command = [supervisorctl, "-c", str(_configuration_path(var)), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip()
 
 
 def _wait_for(url: str, *, log: Path, timeout_s: float = 60) -> None:
@@ -191,11 +204,7 @@ def status(var: Path) -> str:
     """Supervisord's own list of what runs."""
     if _running(var) is None:
         return "The site is stopped."
-    supervisorctl = str(Path(sys.executable).parent / "supervisorctl")
-    listed = subprocess.run(
-        [supervisorctl, "-c", str(_configuration_path(var)), "status"], capture_output=True, text=True, check=False
-    )
-    return f"{site_url(var)}\n{listed.stdout.rstrip()}"
+    return f"{site_url(var)}\n{_control(var, 'status')}"
 
 
 def main(arguments: list[str]) -> int:

@@ -224,6 +224,11 @@ def render_subjects(subjects: Iterable[Subject]) -> Callable[[], None]:
     return write
 
 
+def ensure_pictures(subjects: Iterable[Subject]) -> None:
+    """Render at once what a scientist is about to look at: nobody was asked about an accepted subject."""
+    render_subjects(subjects)()
+
+
 def _render_images(shard: Shard, subjects: list[Subject]) -> list[Media]:
     planes = open_shard(settings.SHARD_ROOT / shard.path)
     media = []

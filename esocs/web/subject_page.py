@@ -11,6 +11,7 @@ from esocs.crowd.queries import SubjectResult, Vote, get_subject_result
 from esocs.machine.models import Prediction, Route
 from esocs.projects.models import Workflow
 from esocs.projects.rules import answer_labels
+from esocs.projects.services import ensure_pictures
 from esocs.web.results import Share, probability_shares, vote_shares
 
 
@@ -60,6 +61,9 @@ def read_subject_page(workflow: Workflow, subject_id: int) -> SubjectPage:
     result = get_subject_result(workflow, subject_id)
     if result is None:
         raise Http404("There is no such subject.")
+    if not result.pictures and result.subject.plane_id is not None:
+        ensure_pictures([result.subject])
+        result = get_subject_result(workflow, subject_id) or result
     consensus, labels = result.consensus, result.labels
     return SubjectPage(
         result=result,
