@@ -165,15 +165,14 @@ def start(var: Path) -> str:
         subprocess.run([str(supervisord), "-c", str(configuration)], check=True, cwd=ROOT)
         (var / "run" / "site.json").write_text(json.dumps({"url": url}))
     _wait_for(f"{url}/health", log=var / "log" / "web.log")
-    _control(var, "start", "all")
+    # Nobody waits for the workers: what they are to do stands in the ledger.
+    subprocess.Popen(_control(var, "start", "all"), stdout=subprocess.DEVNULL, start_new_session=True)
     return url
 
 
-def _control(var: Path, *words: str) -> str:
-    """What supervisorctl answers."""
-    supervisorctl = str(Path(sys.executable).parent / "supervisorctl")
-    command = [supervisorctl, "-c", str(_configuration_path(var)), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip()
+def _control(var: Path, *words: str) -> list[str]:
+    """The command that has supervisord do something."""
+    return [str(Path(sys.executable).parent / "supervisorctl"), "-c", str(_configuration_path(var)), *words]
 
 
 def _wait_for(url: str, *, log: Path, timeout_s: float = 60) -> None:
@@ -204,7 +203,8 @@ def status(var: Path) -> str:
     """Supervisord's own list of what runs."""
     if _running(var) is None:
         return "The site is stopped."
-    return f"{site_url(var)}\n{_control(var, 'status')}"
+    listed = subprocess.run(_control(var, "status"), capture_output=True, text=True, check=False)
+    return f"{site_url(var)}\n{listed.stdout.rstrip()}"
 
 
 def main(arguments: list[str]) -> int:
