@@ -49,7 +49,7 @@ migrate: services
 site: setup migrate ## start the site and its workers without the demonstration
 	@$(BIN)/python -m esocs.config.processes start
 
-demo: setup migrate ## the whole loop on a simulated survey, then the running site; DATA=path adds FITS of your own
+demo: setup services ## the whole loop on a simulated survey, then the running site; DATA=path adds FITS of your own
 	@$(BIN)/python manage.py demo $(if $(DATA),--data $(DATA)) $(DEMO_OPTIONS)
 
 status: $(VENV)/.installed ## what runs

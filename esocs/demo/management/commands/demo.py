@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from esocs.config import processes
@@ -30,6 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
+        call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
         url = processes.start(settings.VAR.resolve())
         plan = walk.Plan(**{k: options[k] for k in ("images", "spectra", "people", "seed", "difficulty")})
         finished = _read_finished(plan)
