@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAR := $(or $(ESOCS_VAR),var)
 RUN_EXTRAS := embedded,demo
-ALL_EXTRAS := embedded,demo,test,check
+ALL_EXTRAS := embedded,demo,test,check,bench,dask
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -79,12 +79,11 @@ format: setup $(VENV)/.installed-all ## format the code
 	cd frontend && npm run --silent format
 
 bench: setup $(VENV)/.installed-all services ## run every benchmark beside its peer and write docs/benchmarks.md
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	@$(BIN)/python -m tests.benchmarks.all
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
 lock: ## resolve the dependencies anew into constraints.txt
-	@sh scripts/lock.sh "$(PYTHON)" "$(ALL_EXTRAS),bench"
+	@sh scripts/lock.sh "$(PYTHON)" "$(ALL_EXTRAS)"
 
 clean: stop ## remove everything that was set up or made here
 	rm -rf $(VENV) $(VAR) frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,6 +32,7 @@ __all__ = [
     "first_votes",
     "fit",
     "fit_votes",
+    "prior_strengths",
     "shrinkage_matrix",
     "shrunken_confusion",
 ]
@@ -69,18 +70,33 @@ class Fit:
     strength: Floats
     factor: float
 
+    def counts_of(self, volunteers: Integers) -> Floats:
+        """(n, K, K) expected votes of some volunteers: true answer, given answer; zero for index -1, a newcomer."""
+        volunteers = np.asarray(volunteers, np.int64)
+        K = len(self.class_prior)
+        pairs = (volunteers[:, None] * K + np.arange(K)).ravel()
+        place = np.searchsorted(self.pairs, pairs)
+        place[place == len(self.pairs)] = 0
+        known = self.pairs[place] == pairs if len(self.pairs) else np.zeros(len(pairs), bool)
+        counts = np.zeros((len(pairs), K), np.float32)
+        counts[known] = self.pair_counts[place[known]]
+        return np.ascontiguousarray(counts.reshape(-1, K, K).transpose(0, 2, 1))
+
+    def confusion_of(self, volunteers: Integers) -> Floats:
+        """(n, K, K) P(answer | true answer) of some volunteers; index -1 is a newcomer. Rows (axis 1) sum to 1."""
+        volunteers = np.asarray(volunteers, np.int64)
+        strength = np.where(volunteers < 0, np.float32(1), self.strength[volunteers] if len(self.strength) else 1)
+        return shrunken_confusion(self.counts_of(volunteers), shrinkage=self.shrinkage, strength=strength)
+
     @cached_property
     def counts(self) -> Floats:
         """(V, K, K) expected votes: volunteer, true answer, given answer."""
-        V, K = self.volunteer_counts.shape
-        counts = np.zeros((V * K, K), np.float32)
-        counts[self.pairs] = self.pair_counts
-        return np.ascontiguousarray(counts.reshape(V, K, K).transpose(0, 2, 1))
+        return self.counts_of(np.arange(len(self.strength)))
 
     @cached_property
     def confusion(self) -> Floats:
         """(V, K, K) float32, P(answer | true answer) of each volunteer; rows (axis 1 = true) sum to 1."""
-        return shrunken_confusion(self.counts, shrinkage=self.shrinkage, strength=self.strength)
+        return self.confusion_of(np.arange(len(self.strength)))
 
 
 def fit(
@@ -140,7 +156,7 @@ def fit(
         votes,
         gold=gold,
         log_prior=log_prior,
-        strength=_strengths(
+        strength=prior_strengths(
             anonymous, n_volunteers=n_volunteers, strength=strength, anonymous_strength=anonymous_strength
         ),
         learn_strength=learn_strength,
@@ -369,9 +385,14 @@ def _sum_rows(group: NDArray[np.int64], *, n: int) -> sparse.csc_array:
     )
 
 
-def _strengths(
-    anonymous: NDArray[Any] | None, *, n_volunteers: int, strength: float, anonymous_strength: float
+def prior_strengths(
+    anonymous: NDArray[Any] | None, *, n_volunteers: int, strength: float = 8.0, anonymous_strength: float = 16.0
 ) -> Floats:
+    """(V,) pseudo-votes that are guessed for each volunteer: twice as many for a session without an account.
+
+    Raises:
+        InvalidVotesError: a strength that is not positive, or not one flag a volunteer.
+    """
     for value in (strength, anonymous_strength):
         if not (np.isfinite(value) and value > 0):
             raise InvalidVotesError(f"A shrinkage of {value} pseudo-votes is not a positive number.")

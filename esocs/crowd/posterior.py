@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,6 +45,20 @@ MACHINE_CLIP = (0.01, 0.99)
 """The machine alone can neither exclude an answer nor settle one."""
 
 
+class ReadOut(StrEnum):
+    """How a sum L becomes probabilities.
+
+    Attributes:
+        TEMPERED: softmax(b · L), b fitted on gold and falling with the number of votes: calibrated.
+        BAYES: softmax(L), as if volunteers erred independently: what the classical models say.
+        SHARES: L / Σ L, the share of the (weighted) votes.
+    """
+
+    TEMPERED = "tempered"
+    BAYES = "bayes"
+    SHARES = "shares"
+
+
 class InvalidPosteriorError(EsocsError):
     """A prior, a matrix or a temper that would make a posterior meaningless."""
 
@@ -63,7 +78,9 @@ def to_fixed(log_probability: NDArray[Any] | Sequence[float]) -> Fixed:
     return np.rint(np.clip(nats, -LARGEST_LOG, LARGEST_LOG) * UNITS_PER_NAT).astype(np.int64)
 
 
-def log_likelihood_terms(confusion: NDArray[Any], *, weight: NDArray[Any] | float = 1.0) -> Fixed:
+def log_likelihood_terms(
+    confusion: NDArray[Any], *, weight: NDArray[Any] | float = 1.0, largest_log_ratio: float = LARGEST_LOG_RATIO
+) -> Fixed:
     """What each answer of a volunteer adds to L: int64 (…, K_true, K_answer), the largest per answer 0.
 
     Computed once per epoch and stored, so that every later sum uses the very same integers. The constant per
@@ -72,6 +89,7 @@ def log_likelihood_terms(confusion: NDArray[Any], *, weight: NDArray[Any] | floa
     Args:
         confusion: (…, K, K) probabilities, rows = true answer.
         weight: (…) in [0, 1]; 0 silences a volunteer whose rows are kept.
+        largest_log_ratio: nats by which one submission may move the odds of two answers.
 
     Raises:
         InvalidPosteriorError: a probability that is negative or not a number.
@@ -81,7 +99,7 @@ def log_likelihood_terms(confusion: NDArray[Any], *, weight: NDArray[Any] | floa
         raise InvalidPosteriorError("A confusion matrix holds a value that is not a probability.")
     logs = np.log(np.maximum(confusion, 1e-12))
     logs -= logs.max(axis=-2, keepdims=True)
-    np.maximum(logs, -LARGEST_LOG_RATIO, out=logs)
+    np.maximum(logs, -largest_log_ratio, out=logs)
     return to_fixed(logs * np.asarray(weight, np.float64)[..., None, None])
 
 
@@ -124,16 +142,26 @@ def temper_at(temper: float, votes: int) -> float:
 
 
 def read_out(
-    log_likelihood: Sequence[int], temper: float = UNFITTED_TEMPER, *, votes: int = VOTES_AT_TEMPER
+    log_likelihood: Sequence[int],
+    temper: float = UNFITTED_TEMPER,
+    *,
+    votes: int = VOTES_AT_TEMPER,
+    kind: ReadOut | str = ReadOut.TEMPERED,
 ) -> list[float]:
-    """Probabilities softmax(b · L) of one subject, plain floats that sum to 1.
+    """Probabilities of one subject, plain floats that sum to 1.
 
     Args:
         log_likelihood: K integers.
-        temper: of the workflow.
+        temper: of the workflow; only `tempered` heeds it.
         votes: submissions that L holds; b is `temper_at` that many.
+        kind: of the workflow's mode.
     """
-    scale = temper_at(temper, votes) / UNITS_PER_NAT
+    if kind == ReadOut.SHARES:
+        whole = sum(log_likelihood)
+        if whole <= 0:
+            return [1 / len(log_likelihood)] * len(log_likelihood)
+        return [units / whole for units in log_likelihood]
+    scale = (temper_at(temper, votes) if kind == ReadOut.TEMPERED else 1.0) / UNITS_PER_NAT
     highest = max(log_likelihood)
     odds = [math.exp((units - highest) * scale) for units in log_likelihood]
     total = sum(odds)
@@ -145,9 +173,17 @@ def read_out_all(
     temper: float = UNFITTED_TEMPER,
     *,
     votes: NDArray[Any] | None = None,
+    kind: ReadOut | str = ReadOut.TEMPERED,
 ) -> NDArray[np.float64]:
     """`read_out` of many subjects: (…, K) int64 and (…) numbers of votes to (…, K) probabilities."""
-    scaled = _tempered(log_likelihood, votes) * temper_at(temper, VOTES_AT_TEMPER)
+    if kind == ReadOut.SHARES:
+        weights = np.maximum(np.asarray(log_likelihood, np.float64), 0.0)
+        weights[weights.sum(axis=-1) == 0] = 1.0
+        return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    if kind == ReadOut.BAYES:
+        scaled = np.asarray(log_likelihood / UNITS_PER_NAT)
+    else:
+        scaled = _tempered(log_likelihood, votes) * temper_at(temper, VOTES_AT_TEMPER)
     odds = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
@@ -191,28 +227,33 @@ def machine_log_prior(
     return np.asarray(np.log(np.clip(corrected / total, *MACHINE_CLIP)))
 
 
-def batch(votes: Votes, *, terms: Fixed, start: Fixed) -> Fixed:
+def batch(votes: Votes, *, pair_terms: Fixed, start: Fixed) -> Fixed:
     """L of all subjects at once; bit-equal to adding the same votes one by one.
 
     Args:
         votes: the votes, sorted by subject.
-        terms: (V, K_true, K_answer) int64 of this epoch.
-        start: (S, K) int64, each subject's fixed-point log prior.
+        pair_terms: (U, K) int64, what each of `votes.pairs` adds under this epoch (`pair_terms_of`).
+        start: (S, K) or (K,) int64, each subject's fixed-point log prior.
 
     Returns:
         (S, K) int64.
     """
     K = votes.n_answers
-    if terms.shape != (votes.n_volunteers, K, K) or start.shape != (votes.n_subjects, K):
+    if pair_terms.shape != (len(votes.pairs), K) or start.shape not in {(votes.n_subjects, K), (K,)}:
         raise InvalidPosteriorError(
-            f"Terms {terms.shape} and start {start.shape} do not fit {votes.n_volunteers} volunteers, "
+            f"Terms {pair_terms.shape} and start {start.shape} do not fit {len(votes.pairs)} pairs, "
             f"{votes.n_subjects} subjects and {K} answers."
         )
-    by_pair = np.ascontiguousarray(terms.transpose(0, 2, 1)).reshape(-1, K)[votes.pairs]
-    total = np.array(start, np.int64)
+    total = np.array(np.broadcast_to(start, (votes.n_subjects, K)), np.int64)
     for block in votes.blocks_of(np.int64):
-        total[block.subjects] += block.matrix @ by_pair
+        total[block.subjects] += block.matrix @ pair_terms[block.pairs]
     return total
+
+
+def pair_terms_of(terms: Fixed, pairs: NDArray[np.int64]) -> Fixed:
+    """(U, K): the terms of the pairs volunteer * K + answer, from (V, K_true, K_answer)."""
+    K = terms.shape[-1]
+    return np.ascontiguousarray(terms.transpose(0, 2, 1)).reshape(-1, K)[pairs]
 
 
 def expected_information(

@@ -193,7 +193,8 @@ def _fit_temper(rows: _Rows, terms: np.ndarray) -> float:
         n_volunteers=len(rows.volunteers),
         n_answers=rows.n_answers,
     )
-    sums = posterior.batch(votes, terms=terms, start=posterior.to_fixed(rows.log_prior))
+    pair_terms = posterior.pair_terms_of(terms, votes.pairs)
+    sums = posterior.batch(votes, pair_terms=pair_terms, start=posterior.to_fixed(rows.log_prior))
     return posterior.fit_temper(sums, rows.gold, votes=votes.per_subject)
 
 

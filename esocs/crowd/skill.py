@@ -26,7 +26,8 @@ class VolunteerSkill:
 
     Attributes:
         bits: mutual information of truth and answer under the class prior, from the shrunken matrix.
-        upper_bits: upper 95 % bound, from the expected counts alone.
+        lower_bits: lower 95 % bound, from the expected counts alone.
+        upper_bits: upper 95 % bound, likewise; infinite without a classification.
         accuracy: expected share of right answers under the class prior.
         chance: the share that the same answers given at random would get right.
         n: classifications.
@@ -34,6 +35,7 @@ class VolunteerSkill:
     """
 
     bits: NDArray[np.float64]
+    lower_bits: NDArray[np.float64]
     upper_bits: NDArray[np.float64]
     accuracy: NDArray[np.float64]
     chance: NDArray[np.float64]
@@ -66,7 +68,7 @@ def volunteer_skill(
     n = counts.sum(axis=(1, 2))
     joint = prior[None, :, None] * confusion
     bits = mutual_information_bits(joint)
-    upper = upper_information_bits(counts)
+    lower, upper = information_interval_bits(counts)
     accuracy = np.einsum("vkk->v", joint)
     chance = (prior[None, :] * joint.sum(axis=1)).sum(axis=1)
     silent = (n >= JUDGED_AFTER) & (upper < USELESS_BITS)
@@ -74,7 +76,7 @@ def volunteer_skill(
     if gold_right is not None and gold_seen is not None:
         seen = np.asarray(gold_seen, np.float64)
         silent |= (seen >= JUDGED_AFTER) & (np.asarray(gold_right, np.float64) * K < seen)
-    return VolunteerSkill(bits, upper, accuracy, chance, n, np.where(silent, 0.0, 1.0))
+    return VolunteerSkill(bits, lower, upper, accuracy, chance, n, np.where(silent, 0.0, 1.0))
 
 
 def mutual_information_bits(joint: NDArray[Any]) -> NDArray[np.float64]:
@@ -86,17 +88,22 @@ def mutual_information_bits(joint: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.maximum((p * np.log2(ratio)).sum(axis=(-2, -1)), 0.0))
 
 
-def upper_information_bits(counts: NDArray[Any], *, z: float = ONE_SIDED_95) -> NDArray[np.float64]:
-    """Upper bound of the mutual information behind (V, K, K) counts, at one-sided confidence Φ(z).
+def information_interval_bits(
+    counts: NDArray[Any], *, z: float = ONE_SIDED_95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper bound of the mutual information behind (V, K, K) counts, each at one-sided confidence Φ(z).
 
     2 n ln 2 · I is the likelihood-ratio statistic G, close to a noncentral χ² with (K−1)² degrees of freedom
-    whose noncentrality λ is 2 n ln 2 times the true information. λ solves G = df + λ − z √(2 df + 4 λ).
-    A volunteer without votes has no bound (infinity).
+    whose noncentrality λ is 2 n ln 2 times the true information. λ solves G = df + λ ∓ z √(2 df + 4 λ).
+    A volunteer without votes has the bounds 0 and infinity.
     """
     n = counts.sum(axis=(-2, -1))
     df = float((counts.shape[-1] - 1) ** 2)
     scale = 2 * n * np.log(2)
     excess = scale * mutual_information_bits(counts) - df
     z2 = z * z
-    noncentrality = excess + 2 * z2 + np.sqrt(np.maximum(4 * z2 * excess + 4 * z2 * z2 + 2 * z2 * df, 0.0))
-    return np.asarray(np.divide(noncentrality, scale, out=np.full(np.shape(n), np.inf), where=n > 0))
+    spread = np.sqrt(np.maximum(4 * z2 * excess + 4 * z2 * z2 + 2 * z2 * df, 0.0))
+    upper = np.divide(excess + 2 * z2 + spread, scale, out=np.full(np.shape(n), np.inf), where=n > 0)
+    # Below G = df + z √(2 df) even λ = 0 is not refuted.
+    lower = np.divide(excess + 2 * z2 - spread, scale, out=np.zeros(np.shape(n)), where=(n > 0) & (excess > 0))
+    return np.maximum(lower, 0.0), np.asarray(upper)

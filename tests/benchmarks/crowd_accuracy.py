@@ -49,7 +49,7 @@ def ours(crowd: CrowdSet, gold: NDArray[np.int64] | None = None) -> Probabilitie
     fitted = fit_votes(votes, strength=np.full(crowd.n_volunteers, 8, np.float32), gold=gold)
     terms = posterior.log_likelihood_terms(fitted.confusion)
     start = np.tile(posterior.to_fixed(np.log(fitted.class_prior)), (crowd.n_subjects, 1))
-    sums = posterior.batch(votes, terms=terms, start=start)
+    sums = posterior.batch(votes, pair_terms=posterior.pair_terms_of(terms, votes.pairs), start=start)
     temper = posterior.UNFITTED_TEMPER
     if gold is not None:
         temper = posterior.fit_temper(sums, gold, votes=votes.per_subject)

@@ -91,7 +91,7 @@ class Replay:
         prior = np.log(fitted.class_prior) if self.prior is None else self.prior
         start = np.broadcast_to(posterior.to_fixed(prior), (crowd.n_subjects, crowd.n_answers))
         built = Votes.build(**votes, **shape)
-        sums = posterior.batch(built, terms=terms, start=start)
+        sums = posterior.batch(built, pair_terms=posterior.pair_terms_of(terms, built.pairs), start=start)
         if self.gold is not None:
             self.temper = posterior.fit_temper(sums, self.gold, votes=built.per_subject)
         self.terms = terms.reshape(crowd.n_volunteers, -1).tolist()

@@ -32,6 +32,12 @@ def votes_of(rows: dict[tuple[int, int], int]) -> Votes:
     )
 
 
+def batch(rows: dict[tuple[int, int], int], terms: np.ndarray) -> np.ndarray:
+    """All sums at once, (SUBJECTS, K)."""
+    votes = votes_of(rows)
+    return posterior.batch(votes, pair_terms=posterior.pair_terms_of(terms, votes.pairs), start=start_of_all())
+
+
 class LiveCrowd:
     """The live path in the small: rows, sums under an epoch's terms, and the switch to another epoch."""
 
@@ -49,7 +55,7 @@ class LiveCrowd:
         """Fit the skill from the rows, whatever their order, and recompute every sum under it."""
         rows = dict(sorted(self.rows.items()))
         self.terms = terms_of(rows)
-        self.sums = posterior.batch(votes_of(rows), terms=self.terms, start=start_of_all()).tolist()
+        self.sums = batch(rows, self.terms).tolist()
 
 
 def terms_of(rows: dict[tuple[int, int], int]) -> np.ndarray:
@@ -86,7 +92,7 @@ def test_any_order_duplication_and_interleaving_with_the_refit_ends_in_the_same_
 
     assert live.rows == rows
     ordered = dict(sorted(rows.items()))
-    expected = posterior.batch(votes_of(ordered), terms=terms_of(ordered), start=start_of_all())
+    expected = batch(ordered, terms_of(ordered))
     assert live.sums == expected.tolist()
 
 
@@ -98,9 +104,9 @@ def test_the_live_sum_equals_the_batch_bit_for_bit_within_an_epoch(rows, seed):
     sums = start_of_all().tolist()
     for (subject, volunteer), answer in rows.items():
         sums[subject] = posterior.add(sums[subject], terms[volunteer].ravel().tolist(), answer)
-    batch = posterior.batch(votes_of(rows), terms=terms, start=start_of_all())
-    assert sums == batch.tolist()
-    for row, L in zip(posterior.read_out_all(batch, 0.5), sums, strict=True):
+    at_once = batch(rows, terms)
+    assert sums == at_once.tolist()
+    for row, L in zip(posterior.read_out_all(at_once, 0.5), sums, strict=True):
         assert posterior.read_out(L, 0.5) == pytest.approx(row.tolist(), abs=1e-12)
 
 
