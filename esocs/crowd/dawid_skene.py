@@ -21,7 +21,14 @@ from esocs.crowd.shrinkage import (
     shrinkage_matrix,
     shrunken_confusion,
 )
-from esocs.crowd.votes import InvalidVotesError, Votes, first_votes
+from esocs.crowd.votes import (
+    InvalidVotesError,
+    Votes,
+    checked_gold,
+    checked_log_prior,
+    first_votes,
+    pair_matrices,
+)
 
 __all__ = [
     "Fit",
@@ -72,15 +79,7 @@ class Fit:
 
     def counts_of(self, volunteers: Integers) -> Floats:
         """(n, K, K) expected votes of some volunteers: true answer, given answer; zero for index -1, a newcomer."""
-        volunteers = np.asarray(volunteers, np.int64)
-        K = len(self.class_prior)
-        pairs = (volunteers[:, None] * K + np.arange(K)).ravel()
-        place = np.searchsorted(self.pairs, pairs)
-        place[place == len(self.pairs)] = 0
-        known = self.pairs[place] == pairs if len(self.pairs) else np.zeros(len(pairs), bool)
-        counts = np.zeros((len(pairs), K), np.float32)
-        counts[known] = self.pair_counts[place[known]]
-        return np.ascontiguousarray(counts.reshape(-1, K, K).transpose(0, 2, 1))
+        return pair_matrices(volunteers, pairs=self.pairs, counts=self.pair_counts)
 
     def confusion_of(self, volunteers: Integers) -> Floats:
         """(n, K, K) P(answer | true answer) of some volunteers; index -1 is a newcomer. Rows (axis 1) sum to 1."""
@@ -178,12 +177,13 @@ def fit_votes(
     """`fit` on votes already sorted; `strength` is (V,)."""
     if iterations < 1:
         raise InvalidVotesError(f"{iterations} iterations fit nothing.", hint="At least one is needed.")
-    gold = _checked_gold(gold, votes)
-    log_prior = _checked_log_prior(log_prior, votes)
+    gold = checked_gold(gold, votes)
+    opinion = checked_log_prior(log_prior, votes)
+    prior = None if opinion is None else opinion.astype(np.float32)
     posterior = np.empty((votes.n_subjects, votes.n_answers), np.float32)
 
     def expect(skill: Skill | None) -> Statistics:
-        return _expect(votes, skill, gold=gold, log_prior=log_prior, posterior=posterior)
+        return _expect(votes, skill, gold=gold, log_prior=prior, posterior=posterior)
 
     skill = None if initial is None else Skill.of(initial, votes, strength)
     if skill is None:
@@ -402,38 +402,3 @@ def prior_strengths(
     if anonymous.shape != (n_volunteers,):
         raise InvalidVotesError(f"`anonymous` has the shape {anonymous.shape} for {n_volunteers} volunteers.")
     return np.where(anonymous, np.float32(anonymous_strength), np.float32(strength))
-
-
-def _checked_gold(gold: Integers | None, votes: Votes) -> NDArray[np.int64] | None:
-    if gold is None:
-        return None
-    gold = np.asarray(gold)
-    if gold.shape != (votes.n_subjects,) or (len(gold) and gold.dtype.kind not in "iu"):
-        raise InvalidVotesError(
-            f"`gold` is {gold.dtype} {gold.shape}, not an integer for each of {votes.n_subjects} subjects."
-        )
-    wrong = (gold < -1) | (gold >= votes.n_answers)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InvalidVotesError(
-            f"Row {row}: gold {int(gold[row])} is neither -1 (none) nor below {votes.n_answers}.", row=row
-        )
-    return gold.astype(np.int64)
-
-
-def _checked_log_prior(log_prior: NDArray[Any] | None, votes: Votes) -> Floats | None:
-    if log_prior is None:
-        return None
-    log_prior = np.asarray(log_prior)
-    expected = (votes.n_subjects, votes.n_answers)
-    if log_prior.shape != expected:
-        raise InvalidVotesError(f"`log_prior` has the shape {log_prior.shape}, not {expected}.")
-    wrong = ~np.isfinite(log_prior).all(axis=1)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InvalidVotesError(
-            f"Row {row}: the log prior {log_prior[row].tolist()} is not finite.",
-            row=row,
-            hint="Clip probabilities before their logarithm.",
-        )
-    return log_prior.astype(np.float32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,16 @@ from scipy import sparse
 from classifier.errors import EsocsError
 
 Integers: TypeAlias = NDArray[Any]
+Float = TypeVar("Float", bound=np.floating[Any])
 
 BLOCK_VOTES = 1 << 17
 """Votes handled at once, at most."""
 
 BLOCK_CELLS = 1 << 17
 """Subjects × answers handled at once, at most: 512 kB of posteriors stay in a core's own cache."""
+
+LEAST_LOG_PRIOR = -1024.0
+"""Nats by which an answer's prior may lie below the likeliest one's: what is less is as good as excluded."""
 
 
 class InvalidVotesError(EsocsError):
@@ -210,6 +214,76 @@ def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:
     return keep
 
 
+def pair_matrices(volunteers: Integers, *, pairs: NDArray[np.int64], counts: NDArray[Float]) -> NDArray[Float]:
+    """(n, K, K) counts of some volunteers, true answer by given answer, from those of the pairs that occur.
+
+    Args:
+        volunteers: (n,) indices; zeros for who has no pair, and for -1, a newcomer.
+        pairs: (U,) int64, volunteer * K + answer, ascending.
+        counts: (U, K) of each pair, by true answer.
+    """
+    K = counts.shape[1]
+    wanted = (np.asarray(volunteers, np.int64)[:, None] * K + np.arange(K)).ravel()
+    place = np.searchsorted(pairs, wanted)
+    place[place == len(pairs)] = 0
+    known = pairs[place] == wanted if len(pairs) else np.zeros(len(wanted), bool)
+    found = np.zeros((len(wanted), K), counts.dtype)
+    found[known] = counts[place[known]]
+    return np.ascontiguousarray(found.reshape(-1, K, K).transpose(0, 2, 1))
+
+
+def checked_gold(gold: Integers | None, votes: Votes) -> NDArray[np.int64] | None:
+    """(S,) the experts' answers, -1 where there is none.
+
+    Raises:
+        InvalidVotesError: not an integer for each subject, or out of range; names the row.
+    """
+    if gold is None:
+        return None
+    gold = np.asarray(gold)
+    if gold.shape != (votes.n_subjects,) or (len(gold) and gold.dtype.kind not in "iu"):
+        row = _first_non_integer(gold)
+        raise InvalidVotesError(
+            f"`gold` is {gold.dtype} {gold.shape}, not an integer for each of {votes.n_subjects} subjects."
+            if row < 0
+            else f"Row {row}: gold {gold[row]} is not an integer.",
+            row=row,
+        )
+    wrong = (gold < -1) | (gold >= votes.n_answers)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InvalidVotesError(
+            f"Row {row}: gold {int(gold[row])} is neither -1 (none) nor below {votes.n_answers}.", row=row
+        )
+    return gold.astype(np.int64)
+
+
+def checked_log_prior(log_prior: NDArray[Any] | None, votes: Votes) -> NDArray[np.float64] | None:
+    """(S, K) log prior of each subject, its largest 0 and none below -1024 nats.
+
+    Raises:
+        InvalidVotesError: not K finite numbers for each subject; names the row.
+    """
+    if log_prior is None:
+        return None
+    log_prior = np.asarray(log_prior)
+    expected = (votes.n_subjects, votes.n_answers)
+    if log_prior.shape != expected or log_prior.dtype.kind not in "fiu":
+        raise InvalidVotesError(f"`log_prior` is {log_prior.dtype} {log_prior.shape}, not numbers {expected}.")
+    wrong = ~np.isfinite(log_prior).all(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InvalidVotesError(
+            f"Row {row}: the log prior {log_prior[row].tolist()} is not finite.",
+            row=row,
+            hint="Clip probabilities before their logarithm.",
+        )
+    # Halved first, as the difference of two finite numbers need not be finite.
+    halves = log_prior.astype(np.float64) / 2
+    halves -= halves.max(axis=1, keepdims=True)
+    return np.asarray(np.maximum(halves, LEAST_LOG_PRIOR / 2) * 2)
+
+
 def _columns(pair: Integers, *, pairs: NDArray[np.int64], n_pairs: int) -> Integers:
     """(N,) index of each vote's pair in `pairs`."""
     if len(pairs) == n_pairs:
@@ -255,8 +329,25 @@ def _key(
 def _checked(values: Integers, *, name: str, below: int) -> Integers:
     values = np.asarray(values)
     if values.ndim != 1 or (len(values) and values.dtype.kind not in "iu"):
-        raise InvalidVotesError(f"`{name}` is not one row of integers but {values.dtype} {values.shape}.")
+        row = _first_non_integer(values)
+        raise InvalidVotesError(
+            f"`{name}` is not one row of integers but {values.dtype} {values.shape}."
+            if row < 0
+            else f"Row {row}: {name} {values[row]} is not an integer.",
+            row=row,
+        )
     if len(values) and (int(values.min()) < 0 or int(values.max()) >= below):
         row = int(np.argmax((values < 0) | (values >= below)))
         raise InvalidVotesError(f"Row {row}: {name} {int(values[row])} is not between 0 and {below - 1}.", row=row)
     return values if len(values) else values.astype(np.int64)
+
+
+def _first_non_integer(values: Integers) -> int:
+    """The first row that no integer could stand in, -1 if it is the type alone that is wrong."""
+    if values.ndim != 1:
+        return -1
+    if values.dtype.kind == "f":
+        wrong = ~np.isfinite(values) | (values != np.round(values))
+        return int(np.argmax(wrong)) if wrong.any() else -1
+    integral = (int, np.integer)
+    return next((row for row, value in enumerate(values.tolist()) if not isinstance(value, integral)), -1)

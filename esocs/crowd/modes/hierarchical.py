@@ -46,7 +46,9 @@ class HierarchicalSkill(Learned):
         return self.fit.confusion_of(volunteers)
 
     def terms(self, volunteers: NDArray[np.int64]) -> Fixed:
-        weight = np.where(volunteers < 0, 1.0, self.skill.weight[volunteers])
+        weight = np.ones(len(volunteers))
+        known = volunteers >= 0
+        weight[known] = self.skill.weight[volunteers[known]]
         return posterior.log_likelihood_terms(self.confusion(volunteers), weight=weight)
 
 
