@@ -182,14 +182,18 @@ def fit_votes(
     prior = None if opinion is None else opinion.astype(np.float32)
     posterior = np.empty((votes.n_subjects, votes.n_answers), np.float32)
 
-    def expect(skill: Skill | None) -> Statistics:
-        return _expect(votes, skill, gold=gold, log_prior=prior, posterior=posterior)
+    def expectation(skill: Skill | None) -> Statistics:
+        table = None if skill is None else skill.expected_log_likelihood(votes)
+        class_prior = None if skill is None else skill.class_prior
+        return expect(
+            votes, log_likelihood=table, class_prior=class_prior, gold=gold, log_prior=prior, posterior=posterior
+        )
 
     skill = None if initial is None else Skill.of(initial, votes, strength)
     if skill is None:
-        skill = expect(None).maximise(strength, learning=False)
+        skill = expectation(None).maximise(strength, learning=False)
     for _ in range(iterations):
-        skill = expect(skill).maximise(strength, learning=learn_strength)
+        skill = expectation(skill).maximise(strength, learning=learn_strength)
     return Fit(
         posterior,
         skill.class_prior,
@@ -272,29 +276,38 @@ class Statistics:
         return Skill(class_prior.astype(np.float32), pooled, shrinkage, counts, volunteer_counts, strength)
 
 
-def _expect(
+def expect(
     votes: Votes,
-    skill: Skill | None,
     *,
+    log_likelihood: Floats | None,
+    class_prior: Floats | None,
     gold: NDArray[np.int64] | None,
     log_prior: Floats | None,
     posterior: Floats,
 ) -> Statistics:
-    """The E step into `posterior`, and in the same pass over each block the counts for the M step."""
+    """The E step into `posterior`, and in the same pass over each block the counts for the M step.
+
+    Args:
+        votes: all votes on some subjects.
+        log_likelihood: (U, K) `Skill.expected_log_likelihood` of the votes' pairs; None: start from the shares.
+        class_prior: (K,), together with `log_likelihood`.
+        gold: (S,), -1 where there is none.
+        log_prior: (S, K).
+        posterior: (S, K), written.
+    """
     K = votes.n_answers
     tally, class_counts = _Tally(len(votes.pairs), K - 1), np.zeros(K)
-    if skill is None:
+    if log_likelihood is None or class_prior is None:
         table, base = np.eye(K, dtype=np.float32)[votes.answer], np.zeros(K, np.float32)
     else:
-        table, base = skill.expected_log_likelihood(votes), np.log(skill.class_prior)
-        table -= table[:, :1].copy()
+        table, base = log_likelihood - log_likelihood[:, :1], np.log(class_prior)
     table = np.ascontiguousarray(table[:, 1:])
     for block in votes.blocks:
         rows = block.subjects
         out, prior = posterior[rows], None if log_prior is None else log_prior[rows]
         scores = np.zeros_like(out)
         scores[:, 1:] = _product(block.matrix, table.take(block.pairs, axis=0))
-        if skill is None:
+        if log_likelihood is None:
             scores[:, 0] = votes.per_subject[rows] - scores @ np.ones(K, np.float32)
             _shares(scores, prior=prior, out=out)
         else:
