@@ -77,6 +77,11 @@ class Learned(ABC):
         """Whether a subject's sum may start at the machine's opinion: not where votes are only counted."""
         return self.read_out != ReadOut.SHARES
 
+    @property
+    def remark(self) -> str:
+        """What a scientist should know before trusting it, such as that there is no gold yet; mostly empty."""
+        return ""
+
     def pair_terms(self, pairs: NDArray[np.int64]) -> Fixed:
         """(U, K) int64: `terms` of the given pairs (volunteer * K + answer) alone, in bounded memory."""
         K = self.n_answers
