@@ -38,4 +38,4 @@ def _own_folders(tmp_path: Path, settings: object) -> None:
         setattr(settings, name, tmp_path / name.lower())
     # A million rounds a password protect people; here they took most of the time of most tests.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
-    submission._version_tasks.cache_clear()
+    submission._version.cache_clear()

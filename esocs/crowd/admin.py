@@ -8,7 +8,18 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from esocs.crowd.models import Classification, Consensus, GoldStandard, Skill, SkillEpoch, SubjectStatus
+from esocs.crowd.models import (
+    Classification,
+    Consensus,
+    GoldStandard,
+    RetirementSetting,
+    Skill,
+    SkillEpoch,
+    StatusChange,
+    SubjectRule,
+    SubjectStatus,
+    TaskSummary,
+)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[models.Model]):
@@ -52,3 +63,27 @@ class GoldStandardAdmin(ReadOnlyAdmin):
 
 
 admin.site.register(SkillEpoch, ReadOnlyAdmin)
+
+
+@admin.register(StatusChange)
+class StatusChangeAdmin(ReadOnlyAdmin):
+    list_display = ["status", "before", "after", "cause", "reason", "probability", "author", "changed_at"]
+    list_filter = ["cause", "after"]
+
+
+@admin.register(SubjectRule)
+class SubjectRuleAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "position", "template", "effect", "reason", "active"]
+    list_filter = ["workflow", "active"]
+
+
+@admin.register(RetirementSetting)
+class RetirementSettingAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "criterion", "author", "created_at"]
+    list_filter = ["workflow"]
+
+
+@admin.register(TaskSummary)
+class TaskSummaryAdmin(ReadOnlyAdmin):
+    list_display = ["status", "task_key", "kind", "seen_by", "updated_at"]
+    list_filter = ["kind"]

@@ -33,20 +33,23 @@ WITH workflow AS (
     FROM projects_workflow WHERE id = %(workflow)s AND active
 ), kept AS (
     SELECT st.id FROM crowd_assignment a JOIN crowd_subjectstatus st ON st.id = a.status_id
-    WHERE %(resume)s AND a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s AND st.state = 'open'
-        AND st.audience = %(audience)s AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
+    WHERE %(resume)s AND a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s
+        AND ((st.state = 'open' AND st.audience = %(audience)s) OR (%(audience)s = 'experts' AND st.review <> ''))
+        AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
         AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id)
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id
+            AND (c.gold_standard OR %(audience)s <> 'experts'))
     LIMIT %(limit)s
 ), fresh AS (
     SELECT st.id FROM crowd_subjectstatus st CROSS JOIN workflow w
-    WHERE st.workflow_id = %(workflow)s AND st.audience = %(audience)s AND st.subject_id <> ALL(%(held)s::bigint[])
-        AND (st.state = 'open' OR (%(audience)s = 'experts' AND st.state = 'contested'))
+    WHERE st.workflow_id = %(workflow)s AND st.subject_id <> ALL(%(held)s::bigint[])
+        AND ((st.state = 'open' AND st.audience = %(audience)s) OR (%(audience)s = 'experts' AND st.review <> ''))
         AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id)
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id
+            AND (c.gold_standard OR %(audience)s <> 'experts'))
         AND NOT EXISTS (SELECT 1 FROM crowd_assignment a
             WHERE a.status_id = st.id AND a.volunteer_id = %(volunteer)s AND a.expires_at > now())
-        AND (w.criteria = 'never_retire' OR st.state = 'contested' OR
+        AND (w.criteria = 'never_retire' OR st.review <> '' OR
             (SELECT count(*) FROM crowd_assignment a WHERE a.status_id = st.id AND a.expires_at > now())
             + st.classifications_count < CASE
                 WHEN st.audience = 'experts' THEN st.classifications_count + 1

@@ -9,7 +9,7 @@ from django.db.models.functions import Now, Random
 
 from esocs.accounts.models import Volunteer
 from esocs.machine.models import Route
-from esocs.projects.models import Subject, Workflow
+from esocs.projects.models import Subject, SubjectSet, Workflow
 
 
 class SkillEpoch(models.Model):
@@ -18,9 +18,13 @@ class SkillEpoch(models.Model):
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="epochs")
     number = models.PositiveIntegerField()
     current = models.BooleanField(default=False)
+    mode = models.CharField(max_length=24, default="hierarchical", help_text="How votes are weighed (crowd.modes).")
+    read_out = models.CharField(max_length=8, default="tempered", help_text="How a sum becomes probabilities.")
+    workflow_major = models.PositiveIntegerField(default=0, help_text="Whose answers the skill's indices are.")
     classifications_fitted = models.PositiveBigIntegerField(default=0)
-    temper = models.FloatField(default=0.5, help_text="b of the read-out p = softmax(b·L).")
+    last_classification_id = models.PositiveBigIntegerField(default=0, help_text="The newest row that was fitted.")
     gold_used = models.PositiveIntegerField(default=0)
+    fit_s = models.FloatField(default=0.0, help_text="Seconds the fit took: it may take a twentieth of the time.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -36,7 +40,10 @@ class SkillEpoch(models.Model):
 
 
 class Skill(models.Model):
-    """One volunteer's confusion matrix under an epoch, as fixed-point log-likelihoods; no volunteer: everybody new."""
+    """One volunteer's confusion matrix under an epoch, as fixed-point log-likelihoods; no volunteer: everybody new.
+
+    `task_key` is a question's key throughout this room: the task's, or with a label's index for a multiple choice.
+    """
 
     epoch = models.ForeignKey(SkillEpoch, on_delete=models.CASCADE, related_name="skills")
     task_key = models.CharField(max_length=40)
@@ -45,8 +52,17 @@ class Skill(models.Model):
     log_prior = ArrayField(
         models.BigIntegerField(), null=True, help_text="Everybody's row only: fixed-point log of the classes' shares."
     )
+    temper = models.FloatField(null=True, help_text="Everybody's row only: b of the read-out p = softmax(b·L).")
+    confusion = ArrayField(
+        models.FloatField(), null=True, help_text="Everybody's row only: K×K, P(answer | true), of somebody new."
+    )
     skill_bits = models.FloatField(default=0.0)
+    lower_bits = models.FloatField(default=0.0, help_text="Lower 95 % bound.")
+    upper_bits = models.FloatField(null=True, help_text="Upper 95 % bound; null without one.")
+    accuracy = models.FloatField(null=True, help_text="Expected share of right answers.")
     answers_fitted = models.PositiveIntegerField(default=0)
+    gold_seen = models.PositiveIntegerField(default=0)
+    gold_right = models.PositiveIntegerField(default=0)
     muted = models.BooleanField(default=False, help_text="Weight 0: rows are kept, their terms are zero.")
 
     class Meta:
@@ -72,6 +88,20 @@ class SubjectStatus(models.Model):
         RETIRED = "retired"
         CONTESTED = "contested"
 
+    class Cause(models.TextChoices):
+        """Who or what retired a subject: what a rule decided, a changed rule may take back."""
+
+        RULE = "rule"
+        EXPERT = "expert"
+        PERSON = "person"
+
+    class Review(models.TextChoices):
+        """Why an expert should look."""
+
+        CONTESTED = "contested"
+        FLAGGED = "flagged"
+        AUDIT = "audit"
+
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="statuses")
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="statuses")
     route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="statuses")
@@ -96,8 +126,13 @@ class SubjectStatus(models.Model):
     classifications_count = models.PositiveIntegerField(default=0, help_text="A cache: counted classifications.")
     retired_at = models.DateTimeField(null=True)
     retirement_reason = models.CharField(max_length=24, blank=True)
+    retirement_cause = models.CharField(max_length=6, blank=True, choices=Cause)
     retired_epoch_number = models.PositiveIntegerField(null=True)
+    retired_count = models.PositiveIntegerField(null=True, help_text="Counted classifications when it retired.")
+    retired_answer = models.PositiveSmallIntegerField(null=True, help_text="To the first question, when it retired.")
     retired_probability = models.FloatField(null=True)
+    review = models.CharField(max_length=9, blank=True, choices=Review, help_text="Waits in the experts' queue.")
+    audited_at = models.DateTimeField(null=True, help_text="When it was drawn for the experts' audit, by chance.")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -124,10 +159,98 @@ class SubjectStatus(models.Model):
                 name="subject_status_queue",
             ),
             models.Index(fields=["workflow", "state"], name="subject_status_state"),
+            models.Index(
+                fields=["workflow", "review", "priority", "random_key"],
+                condition=~models.Q(review=""),
+                name="subject_status_review",
+            ),
+            models.Index(
+                fields=["workflow"], condition=models.Q(audited_at__isnull=False), name="subject_status_audited"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.subject_id} in {self.workflow_id}: {self.state}"
+
+
+class StatusChange(models.Model):
+    """One step of a subject's way: what changed it, and what was known then. Written with the change, never changed."""
+
+    class Cause(models.TextChoices):
+        SUBMISSION = "submission"
+        REFIT = "refit"
+        SETTING = "setting"
+        EXPERT = "expert"
+        PERSON = "person"
+
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="changes")
+    before = models.CharField(max_length=9)
+    after = models.CharField(max_length=9)
+    cause = models.CharField(max_length=10, choices=Cause)
+    reason = models.CharField(max_length=24, blank=True)
+    epoch_number = models.PositiveIntegerField(null=True)
+    classifications_count = models.PositiveIntegerField()
+    answer = models.PositiveSmallIntegerField(null=True)
+    probability = models.FloatField(null=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["status", "id"], name="status_change_status")]
+
+    def __str__(self) -> str:
+        return f"{self.status_id}: {self.before} → {self.after} ({self.reason})"
+
+
+class SubjectRule(models.Model):
+    """A scientist's rule: when its condition holds, its effect happens. Rules come before the criterion."""
+
+    class Effect(models.TextChoices):
+        RETIRE = "retire"
+        ADD_TO_SET = "add_to_set"
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="subject_rules")
+    position = models.PositiveSmallIntegerField(default=0)
+    template = models.CharField(max_length=24, blank=True, help_text="What it was made from (crowd.rule_templates).")
+    options = models.JSONField(default=dict, help_text="The template's blanks, as the scientist filled them.")
+    condition = models.JSONField(help_text="An expression of crowd.rule_language.")
+    effect = models.CharField(max_length=12, choices=Effect)
+    reason = models.CharField(max_length=24, blank=True, help_text="Panoptes' retirement reason.")
+    subject_set = models.ForeignKey(
+        SubjectSet, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Where it adds to."
+    )
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["workflow", "position"], condition=models.Q(active=True), name="subject_rule_active")
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(effect="add_to_set") | models.Q(subject_set__isnull=False),
+                name="subject_rule_has_its_set",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.effect} when {self.condition}"
+
+
+class RetirementSetting(models.Model):
+    """How a workflow retired its subjects from a moment on: the criterion and the rules, and who set them."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="retirement_settings")
+    criterion = models.JSONField()
+    rules = models.JSONField(default=list)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["workflow", "-id"], name="retirement_setting_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id} from {self.created_at}"
 
 
 class Assignment(models.Model):
@@ -224,6 +347,25 @@ class Consensus(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task_key}={self.answer} ({self.probability:.2f})"
+
+
+class TaskSummary(models.Model):
+    """What volunteers drew, wrote, estimated or listed on one subject, in one task (crowd.summaries)."""
+
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="summaries")
+    task_key = models.CharField(max_length=40)
+    kind = models.CharField(max_length=12)
+    seen_by = models.PositiveIntegerField(help_text="Counted classifications that reached the task.")
+    counted = models.PositiveIntegerField(default=0, help_text="All counted classifications when it was made.")
+    rejected = models.JSONField(default=dict, help_text="Why, and how many, marks or values could not be read.")
+    value = models.JSONField()
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["status", "task_key"], name="task_summary_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.task_key}: {self.kind} of {self.seen_by}"
 
 
 class GoldStandard(models.Model):

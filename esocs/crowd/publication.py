@@ -10,11 +10,11 @@ from django.db.models import Count, QuerySet
 
 from classifier.calibration import apply_temperature
 from esocs.crowd import posterior
+from esocs.crowd.epochs import EpochStart, ensure_epoch
 from esocs.crowd.models import Consensus, GoldStandard, SubjectStatus
-from esocs.crowd.refit import EpochStart, ensure_epoch
 from esocs.jobs.services import enqueue_many
 from esocs.machine.models import ModelVersion, ReservedSubject, Route
-from esocs.projects.models import Subject, Workflow
+from esocs.projects.models import SetMemberSubject, Subject, SubjectSet, Workflow
 from esocs.projects.rules import count_answers
 from esocs.projects.services import render_subjects
 
@@ -82,6 +82,24 @@ def publish_routes(*, workflow: Workflow, routes: QuerySet[Route]) -> Callable[[
     return write
 
 
+def add_to_set(*, subject_set: SubjectSet, subject_id: int) -> Callable[[], None]:
+    """Prepare a subject for the workflows of another set: render, then return the effect that opens it."""
+    subject = Subject.objects.select_related("plane__shard", "plane__product").get(pk=subject_id)
+    keep_pictures = render_subjects([subject] if subject.plane_id else [])
+
+    def write() -> None:
+        keep_pictures()
+        SetMemberSubject.objects.get_or_create(subject_set=subject_set, subject=subject)
+        for workflow in subject_set.workflows.filter(active=True, subject_kind=subject.kind):
+            start = ensure_epoch(workflow)
+            SubjectStatus.objects.get_or_create(
+                workflow=workflow, subject=subject, defaults={"epoch_id": start.epoch_id}
+            )
+            _start_consensus(workflow, start, [subject.pk])
+
+    return write
+
+
 def _status(workflow: Workflow, route: Route, prior: list[int] | None, start: EpochStart) -> SubjectStatus:
     experts = route.decision == Route.Decision.EXPERTS
     audit = route.decision == Route.Decision.AUDIT
@@ -105,8 +123,11 @@ def _start_consensus(workflow: Workflow, start: EpochStart, subject_ids: list[in
     """Every published subject has a consensus from the first moment: its prior."""
     rows = []
     for status in SubjectStatus.objects.filter(workflow=workflow, subject_id__in=subject_ids, consensus__isnull=True):
-        sums = status.machine_prior or start.log_prior
-        probabilities = posterior.read_out(sums, start.temper, votes=0)
+        heard = status.machine_prior if start.read_out != posterior.ReadOut.SHARES else None
+        sums = heard or start.log_prior
+        if not sums:
+            continue  # the first task is no single choice: what it asks is summed from the first answer on
+        probabilities = posterior.read_out(sums, start.temper, votes=0, kind=start.read_out)
         best = max(range(len(sums)), key=sums.__getitem__)
         rows.append(
             Consensus(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,23 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
-from esocs.crowd.models import Answer, Assignment, Classification, Consensus, GoldStandard, SkillEpoch, SubjectStatus
+from esocs.crowd import posterior
+from esocs.crowd.models import (
+    Answer,
+    Assignment,
+    Classification,
+    Consensus,
+    GoldStandard,
+    RetirementSetting,
+    Skill,
+    SkillEpoch,
+    StatusChange,
+    SubjectStatus,
+    TaskSummary,
+)
 from esocs.machine.models import ModelVersion, Prediction, Route
 from esocs.projects.models import Media, Subject, Workflow
-from esocs.projects.rules import answer_labels, question_label
+from esocs.projects.rules import answer_labels, list_questions, question_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +163,8 @@ class SubjectResult:
     predictions: list[Prediction]
     routes: list[Route]
     gold: list[GoldStandard]
+    changes: list[StatusChange]
+    summaries: list[TaskSummary]
     pictures: list[Media]
     spectrum_data: Media | None
 
@@ -175,6 +191,8 @@ def get_subject_result(workflow: Workflow, subject_id: int) -> SubjectResult | N
         predictions=list(predictions.select_related("model_version").defer("embedding").order_by("-id")),
         routes=list(routes.select_related("policy__model_version").order_by("-id")),
         gold=list(GoldStandard.objects.filter(workflow=workflow, subject=subject).select_related("author")),
+        changes=list(StatusChange.objects.filter(status=status).select_related("author").order_by("id")),
+        summaries=list(TaskSummary.objects.filter(status=status).order_by("task_key")),
         pictures=[m for m in media if m.role == Media.Role.LOCATION],
         spectrum_data=next((m for m in media if m.role == Media.Role.SPECTRUM_DATA), None),
     )
@@ -200,6 +218,56 @@ def list_votes(workflow: Workflow, subject_id: int) -> list[Vote]:
 def _label(workflow: Workflow, answer: Answer) -> str:
     labels = answer_labels(workflow.tasks, workflow.strings, answer.task_key)
     return labels[answer.answer] if answer.answer < len(labels) else str(answer.answer)
+
+
+def list_skills(workflow: Workflow, *, task_key: str = "") -> QuerySet[Skill]:
+    """Everybody's skill in a question (the first without one) under the current epoch, those with most answers first.
+
+    Bits with their 95 % bounds, accuracy, answers, gold seen and right, and whether they are heard.
+    """
+    rows = Skill.objects.filter(
+        epoch__workflow=workflow,
+        epoch__current=True,
+        task_key=task_key or _first_question(workflow),
+        volunteer__isnull=False,
+    )
+    return rows.select_related("volunteer__user").order_by("-answers_fitted", "volunteer_id")
+
+
+def get_newcomer(workflow: Workflow, *, task_key: str = "") -> Skill | None:
+    """What somebody of whom nothing is known is taken for: `confusion` K×K, `temper` of the read-out."""
+    rows = Skill.objects.filter(epoch__workflow=workflow, epoch__current=True, volunteer=None)
+    return rows.filter(task_key=task_key or _first_question(workflow)).select_related("epoch").first()
+
+
+def _first_question(workflow: Workflow) -> str:
+    questions = list_questions(workflow.tasks, workflow.first_task)
+    return questions[0].key if questions else workflow.first_task
+
+
+def list_retirement_settings(workflow: Workflow) -> QuerySet[RetirementSetting]:
+    """How the workflow retired its subjects, newest first."""
+    return RetirementSetting.objects.filter(workflow=workflow).select_related("author").order_by("-id")
+
+
+def list_changes(workflow: Workflow) -> QuerySet[StatusChange]:
+    """Every change of a subject's state, newest first, with its subject and author."""
+    rows = StatusChange.objects.filter(status__workflow=workflow)
+    return rows.select_related("status", "author").order_by("-id")
+
+
+def read_out_consensus(rows: QuerySet[Consensus]) -> Iterator[tuple[Consensus, list[float]]]:
+    """Each consensus with its (K,) probabilities, under its own epoch."""
+    everybody = {
+        (skill.epoch_id, skill.task_key): skill.temper
+        for skill in Skill.objects.filter(volunteer=None, epoch__statuses__consensus__in=rows).distinct()
+    }
+    for row in rows.select_related("status__epoch").iterator(chunk_size=2000):
+        epoch = row.status.epoch
+        temper = everybody.get((epoch.pk, row.task_key)) if epoch else None
+        temper = temper or posterior.UNFITTED_TEMPER
+        kind = epoch.read_out if epoch else posterior.ReadOut.TEMPERED
+        yield row, posterior.read_out(row.log_posterior, temper, votes=sum(row.answer_counts), kind=kind)
 
 
 def count_available(workflow: Workflow, volunteer_id: int) -> int:

@@ -6,85 +6,98 @@ their sums, so a submission is either in the rows it reads or waits for the lock
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Now
 
-from esocs.crowd import posterior, rules
-from esocs.crowd.dawid_skene import Fit, Votes, fit
-from esocs.crowd.models import (
-    Answer,
-    Classification,
-    Consensus,
-    GoldStandard,
-    Skill,
-    SkillEpoch,
-    SubjectStatus,
-)
+from esocs.crowd import posterior
+from esocs.crowd.answers import AnswerTable, read_answers
+from esocs.crowd.epochs import QuestionSkill, ensure_epoch, switch_epoch
+from esocs.crowd.models import Answer, Classification, Consensus, SkillEpoch, SubjectStatus
+from esocs.crowd.modes import Learned, get_mode
+from esocs.crowd.posterior import ReadOut
+from esocs.crowd.reassessment import move_open_subjects
 from esocs.projects.models import Workflow
-from esocs.projects.rules import count_answers
+from esocs.projects.rules import list_questions
 
-# The confusion matrix of somebody of whom nothing is known (DESIGN §5): right in 7 of 10 cases.
-NEWCOMER_ACCURACY = 0.7
 # Fewer rows than this cannot tell skill from luck; the first epoch stands until then.
 FEWEST_TO_FIT = 50
+# The fit may take this share of the time, unless a hundredth of the rows is new.
+SHARE_OF_TIME = 0.05
+NEW_SHARE = 0.01
 
 
-@dataclass(frozen=True, kw_only=True)
-class EpochStart:
-    """What a new subject needs of the current epoch."""
+def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
+    """Fit the skill of everyone who classified in a workflow; the returned effect switches the epoch.
 
-    epoch_id: int
-    temper: float
-    log_prior: list[int]
+    Returns:
+        None when there are too few rows to tell skill from luck.
+    """
+    started = time.monotonic()
+    ensure_epoch(workflow)
+    figures = _figures(workflow)
+    mode = get_mode(workflow.consensus_mode)
+    tables = [read_answers(workflow, q) for q in list_questions(workflow.tasks, workflow.first_task)]
+    if not any(_enough(table) for table in tables):
+        return None
+    skills = []
+    read_out = ReadOut.TEMPERED
+    for table in tables:
+        if not _enough(table):
+            skills.append(QuestionSkill.nobody(table.question))
+            continue
+        learned = mode.learn(table.gathered)
+        read_out = learned.read_out
+        skills.append(_skill(table, learned))
+    gold = tables[0].gathered.gold
+    figures["gold_used"] = 0 if gold is None else int((gold >= 0).sum())
+    figures["fit_s"] = time.monotonic() - started
+
+    def write() -> None:
+        epoch = switch_epoch(workflow, skills, read_out=read_out, figures=figures)
+        move_open_subjects(workflow, epoch)
+
+    return write
 
 
-def ensure_epoch(workflow: Workflow) -> EpochStart:
-    """The workflow's current epoch; the first one, where everybody is a newcomer, is made on first need."""
-    epoch = SkillEpoch.objects.filter(workflow=workflow, current=True).first()
-    if epoch is None:
-        K = count_answers(workflow.tasks, workflow.first_task)
-        with transaction.atomic():
-            epoch, made = SkillEpoch.objects.get_or_create(
-                workflow=workflow, number=1, defaults={"current": True, "temper": posterior.UNFITTED_TEMPER}
-            )
-            if made:
-                confusion = np.full((K, K), (1 - NEWCOMER_ACCURACY) / (K - 1))
-                np.fill_diagonal(confusion, NEWCOMER_ACCURACY)
-                _everybody(epoch, workflow.first_task, confusion, np.full(K, 1 / K)).save()
-    everybody = Skill.objects.get(epoch=epoch, task_key=workflow.first_task, volunteer=None)
-    assert everybody.log_prior is not None
-    return EpochStart(epoch_id=epoch.pk, temper=epoch.temper, log_prior=everybody.log_prior)
+def _enough(table: AnswerTable) -> bool:
+    return int(table.votes.per_subject.sum()) >= FEWEST_TO_FIT
 
 
-def _everybody(epoch: SkillEpoch, task_key: str, confusion: np.ndarray, class_prior: np.ndarray) -> Skill:
-    return Skill(
-        epoch=epoch,
-        task_key=task_key,
-        volunteer=None,
-        terms=[int(unit) for unit in posterior.log_likelihood_terms(confusion).ravel()],
-        log_prior=[int(unit) for unit in posterior.to_fixed(np.log(class_prior))],
+def _figures(workflow: Workflow) -> dict[str, Any]:
+    """What the fit is about to see; rows that arrive meanwhile are for the next."""
+    seen = Classification.objects.filter(workflow=workflow, counted=True).aggregate(n=Count("id"), last=Max("id"))
+    return {"classifications_fitted": seen["n"], "last_classification_id": seen["last"] or 0}
+
+
+def _skill(table: AnswerTable, learned: Learned) -> QuestionSkill:
+    votes = table.votes
+    answered = np.bincount(votes.volunteer, votes.per_pair, votes.n_volunteers).astype(np.int64)
+    return QuestionSkill(
+        question=table.question,
+        learned=learned,
+        temper=_fit_temper(table, learned),
+        volunteers=table.volunteers,
+        answered=answered,
+        judged=learned.skill,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
-    """A workflow's counted answers to its first task, as dense integer arrays, and what they index."""
-
-    statuses: list[int]
-    volunteers: list[int]
-    subject: np.ndarray
-    volunteer: np.ndarray
-    answer: np.ndarray
-    anonymous: np.ndarray
-    gold: np.ndarray
-    log_prior: np.ndarray
-    n_answers: int
+def _fit_temper(table: AnswerTable, learned: Learned) -> float:
+    """The read-out's temper, on gold that volunteers have answered too; the gold itself is not in the sums."""
+    gold = table.gathered.gold
+    if learned.read_out != ReadOut.TEMPERED or gold is None or not (gold >= 0).any():
+        return posterior.UNFITTED_TEMPER
+    votes = table.votes
+    start = np.tile(learned.start, (votes.n_subjects, 1))
+    start[table.machine_rows] = table.machine_starts
+    sums = posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start)
+    return posterior.fit_temper(sums, gold, votes=votes.per_subject)
 
 
 def count_new_rows(workflow: Workflow) -> int:
@@ -94,241 +107,42 @@ def count_new_rows(workflow: Workflow) -> int:
     return Classification.objects.filter(workflow=workflow, counted=True).count() - fitted
 
 
-def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
-    """Fit the skill of everyone who classified in a workflow; the returned effect switches the epoch.
+def list_due_workflows() -> list[Workflow]:
+    """The workflows whose skill is older than their classifications, and whose turn it is.
 
-    Returns:
-        None when there are too few rows to tell skill from luck.
+    A fit of many rows may take a twentieth of the time; a hundredth of new rows, or new questions, is reason enough.
     """
-    rows = _read_rows(workflow)
-    if len(rows.answer) < FEWEST_TO_FIT:
-        return None
-    fitted = fit(
-        subject=rows.subject,
-        volunteer=rows.volunteer,
-        answer=rows.answer,
-        n_subjects=len(rows.statuses),
-        n_volunteers=len(rows.volunteers),
-        n_answers=rows.n_answers,
-        gold=rows.gold,
-        log_prior=rows.log_prior,
-        anonymous=rows.anonymous,
-    )
-    weight, bits = _judge(rows, fitted)
-    terms = posterior.log_likelihood_terms(fitted.confusion, weight=weight)
-    temper = _fit_temper(rows, terms)
-
-    def write() -> None:
-        epoch = _write_epoch(workflow, rows, fitted, terms=terms, weight=weight, bits=bits, temper=temper)
-        _switch_open_subjects(workflow, epoch)
-
-    return write
-
-
-def _read_rows(workflow: Workflow) -> _Rows:
-    K = count_answers(workflow.tasks, workflow.first_task)
-    answers = Answer.objects.filter(status__workflow=workflow, task_key=workflow.first_task, counted=True)
-    table = np.array(
-        list(answers.order_by("id").values_list("status_id", "volunteer_id", "answer")), dtype=np.int64
-    ).reshape(-1, 3)
-    statuses, subject = np.unique(table[:, 0], return_inverse=True)
-    volunteers, volunteer = np.unique(table[:, 1], return_inverse=True)
-    about = {
-        pk: (subject_id, prior)
-        for pk, subject_id, prior in SubjectStatus.objects.filter(id__in=statuses.tolist()).values_list(
-            "id", "subject_id", "machine_prior"
-        )
-    }
-    gold_by_subject = dict(
-        GoldStandard.objects.filter(workflow=workflow, task_key=workflow.first_task).values_list("subject_id", "answer")
-    )
-    named = set(
-        Answer.objects.filter(status__workflow=workflow, volunteer__user__isnull=False)
-        .values_list("volunteer_id", flat=True)
-        .distinct()
-    )
-    # Where the machine is silent, the shares of all answers stand in for the classes' shares.
-    shares = np.log((np.bincount(table[:, 2], minlength=K) + 1.0) / (len(table) + K))
-    log_prior = np.array(
-        [
-            shares if about[pk][1] is None else np.array(about[pk][1]) / posterior.UNITS_PER_NAT
-            for pk in statuses.tolist()
-        ]
-    ).reshape(-1, K)
-    return _Rows(
-        statuses=statuses.tolist(),
-        volunteers=volunteers.tolist(),
-        subject=subject,
-        volunteer=volunteer,
-        answer=table[:, 2],
-        anonymous=np.array([pk not in named for pk in volunteers.tolist()], dtype=bool),
-        gold=np.array([gold_by_subject.get(about[pk][0], -1) for pk in statuses.tolist()], dtype=np.int64),
-        log_prior=log_prior,
-        n_answers=K,
-    )
-
-
-def _judge(rows: _Rows, fitted: Fit) -> tuple[np.ndarray, np.ndarray]:
-    """Each volunteer's weight (0 for spam, rows kept) and skill in bits."""
-    on_gold = rows.gold[rows.subject] >= 0
-    right = on_gold & (rows.gold[rows.subject] == rows.answer)
-    V = len(rows.volunteers)
-    skill = rules.volunteer_skill(
-        confusion=fitted.confusion,
-        counts=fitted.counts,
-        class_prior=fitted.class_prior,
-        gold_right=np.bincount(rows.volunteer[right], minlength=V),
-        gold_seen=np.bincount(rows.volunteer[on_gold], minlength=V),
-    )
-    return skill.weight, skill.bits
-
-
-def _fit_temper(rows: _Rows, terms: np.ndarray) -> float:
-    """The read-out's temper, on gold that volunteers have answered too; the gold itself is not in the sums."""
-    votes = Votes.build(
-        subject=rows.subject,
-        volunteer=rows.volunteer,
-        answer=rows.answer,
-        n_subjects=len(rows.statuses),
-        n_volunteers=len(rows.volunteers),
-        n_answers=rows.n_answers,
-    )
-    pair_terms = posterior.pair_terms_of(terms, votes.pairs)
-    sums = posterior.batch(votes, pair_terms=pair_terms, start=posterior.to_fixed(rows.log_prior))
-    return posterior.fit_temper(sums, rows.gold, votes=votes.per_subject)
-
-
-def _write_epoch(
-    workflow: Workflow,
-    rows: _Rows,
-    fitted: Fit,
-    *,
-    terms: np.ndarray,
-    weight: np.ndarray,
-    bits: np.ndarray,
-    temper: float,
-) -> SkillEpoch:
-    ensure_epoch(workflow)
-    before = SkillEpoch.objects.select_for_update().get(workflow=workflow, current=True)
-    SkillEpoch.objects.filter(pk=before.pk).update(current=False)
-    epoch = SkillEpoch.objects.create(
-        workflow=workflow,
-        number=before.number + 1,
-        current=True,
-        classifications_fitted=Classification.objects.filter(workflow=workflow, counted=True).count(),
-        temper=temper,
-        gold_used=int((rows.gold >= 0).sum()),
-    )
-    _everybody(epoch, workflow.first_task, fitted.shrinkage, fitted.class_prior).save()
-    answered = np.bincount(rows.volunteer, minlength=len(rows.volunteers))
-    Skill.objects.bulk_create(
-        [
-            Skill(
-                epoch=epoch,
-                task_key=workflow.first_task,
-                volunteer_id=volunteer_id,
-                terms=[int(unit) for unit in terms[v].ravel()],
-                skill_bits=float(bits[v]),
-                answers_fitted=int(answered[v]),
-                muted=bool(weight[v] == 0),
-            )
-            for v, volunteer_id in enumerate(rows.volunteers)
-        ],
-        batch_size=2000,
-    )
-    # The epoch before stays for those who read it a moment ago; older matrices have no further use.
-    Skill.objects.filter(epoch__workflow=workflow, epoch__number__lt=before.number).delete()
-    return epoch
-
-
-def _switch_open_subjects(workflow: Workflow, epoch: SkillEpoch) -> None:
-    """Recompute the open subjects' sums under the new epoch, and retire what now can be."""
-    key = workflow.first_task
-    open_statuses = list(
-        SubjectStatus.objects.select_for_update(of=("self",))
-        .filter(workflow=workflow, state=SubjectStatus.State.OPEN, audience=SubjectStatus.Audience.VOLUNTEERS)
-        .order_by("id")
-    )
-    skill = {s.volunteer_id: s for s in Skill.objects.filter(epoch=epoch, task_key=key)}
-    everybody = skill[None]
-    assert everybody.log_prior is not None
-    K = len(everybody.log_prior)
-    answers: dict[int, list[tuple[int, int]]] = {}
-    # Read after the locks: every counted answer of these subjects is committed, or waits behind us.
-    given = Answer.objects.filter(status__in=open_statuses, task_key=key, counted=True).order_by("id")
-    for status_id, volunteer_id, answer in given.values_list("status_id", "volunteer_id", "answer"):
-        answers.setdefault(status_id, []).append((volunteer_id, answer))
-    updates: list[tuple[SubjectStatus, list[int], list[int], rules.Decision]] = []
-    for status in open_statuses:
-        sums = list(status.machine_prior or everybody.log_prior)
-        counts = [0] * K
-        for volunteer_id, answer in answers.get(status.pk, []):
-            sums = posterior.add(sums, skill.get(volunteer_id, everybody).terms, answer)
-            counts[answer] += 1
-        decision = rules.decide(
-            criterion=workflow.retirement,
-            n=status.classifications_count,
-            probabilities=posterior.read_out(sums, epoch.temper, votes=sum(counts)),
-            votes=counts,
-            machine_answer=status.machine_answer,
-        )
-        updates.append((status, sums, counts, decision))
-    _write_switched(epoch, key, updates)
-
-
-def _write_switched(
-    epoch: SkillEpoch,
-    task_key: str,
-    updates: list[tuple[SubjectStatus, list[int], list[int], rules.Decision]],
-) -> None:
-    rows = [
-        {
-            "status_id": status.pk,
-            "sums": sums,
-            "counts": counts,
-            "answer": decision.answer,
-            "p": decision.p,
-            "majority": decision.majority,
-            "flagged": decision.flagged,
-            "state": decision.state,
-            "reason": decision.reason,
-        }
-        for status, sums, counts, decision in updates
-    ]
-    parameters: dict[str, Any] = {
-        "rows": json.dumps(rows),
-        "epoch": epoch.pk,
-        "number": epoch.number,
-        "task_key": task_key,
-    }
-    table = """jsonb_to_recordset(%(rows)s::jsonb) AS x(status_id bigint, sums bigint[], counts int[], answer int,
-        p float8, majority int, flagged boolean, state text, reason text)"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""INSERT INTO crowd_consensus (status_id, task_key, log_posterior, answer_counts, answer, probability,
-                majority, flagged, updated_at)
-            SELECT x.status_id, %(task_key)s, x.sums, x.counts, x.answer, x.p, x.majority, x.flagged, now() FROM {table}
-            ON CONFLICT (status_id, task_key) DO UPDATE SET log_posterior = EXCLUDED.log_posterior,
-                answer_counts = EXCLUDED.answer_counts, answer = EXCLUDED.answer, probability = EXCLUDED.probability,
-                majority = EXCLUDED.majority, flagged = EXCLUDED.flagged, updated_at = EXCLUDED.updated_at""",
-            parameters,
-        )
-        cursor.execute(
-            f"""UPDATE crowd_subjectstatus st SET epoch_id = %(epoch)s, state = x.state, retirement_reason = x.reason,
-                audience = CASE WHEN x.state = 'contested' THEN 'experts' ELSE st.audience END,
-                retired_at = CASE WHEN x.state = 'retired' THEN now() END,
-                retired_epoch_number = CASE WHEN x.state = 'retired' THEN %(number)s END,
-                retired_probability = CASE WHEN x.state = 'retired' THEN x.p END, updated_at = now()
-            FROM {table} WHERE st.id = x.status_id""",
-            parameters,
-        )
+    return [workflow for workflow in list_workflows_with_new_rows() if _due(workflow)]
 
 
 def list_workflows_with_new_rows() -> list[Workflow]:
-    """The workflows whose skill is older than their classifications."""
-    counted = Workflow.objects.annotate(n=Count("classifications", filter=Q(classifications__counted=True)))
-    fitted = dict(SkillEpoch.objects.filter(current=True).values_list("workflow_id", "classifications_fitted"))
-    return [workflow for workflow in counted if workflow.n > fitted.get(workflow.pk, 0)]
+    """The workflows whose skill is older than their classifications or their questions."""
+    epochs = {
+        epoch.workflow_id: epoch
+        for epoch in SkillEpoch.objects.filter(current=True).only(
+            "workflow_id", "last_classification_id", "workflow_major", "mode"
+        )
+    }
+    last = Classification.objects.filter(workflow=OuterRef("pk")).order_by("-id").values("id")[:1]
+    newest = dict(Workflow.objects.filter(pk__in=epochs).annotate(last=Subquery(last)).values_list("pk", "last"))
+    return [
+        workflow
+        for workflow in Workflow.objects.filter(pk__in=epochs).order_by("pk")
+        if (newest[workflow.pk] or 0) > epochs[workflow.pk].last_classification_id
+        or (newest[workflow.pk] and epochs[workflow.pk].mode != workflow.consensus_mode)
+        or (newest[workflow.pk] and epochs[workflow.pk].workflow_major != workflow.major_version)
+    ]
+
+
+def _due(workflow: Workflow) -> bool:
+    epoch = SkillEpoch.objects.get(workflow=workflow, current=True)
+    if epoch.mode != workflow.consensus_mode or epoch.workflow_major != workflow.major_version:
+        return True
+    pause = timedelta(seconds=epoch.fit_s / SHARE_OF_TIME)
+    if SkillEpoch.objects.filter(pk=epoch.pk, created_at__lte=Now() - pause).exists():
+        return True
+    new = Classification.objects.filter(workflow=workflow, counted=True, id__gt=epoch.last_classification_id).count()
+    return new >= NEW_SHARE * epoch.classifications_fitted
 
 
 def audit_consensus(workflow: Workflow) -> list[str]:

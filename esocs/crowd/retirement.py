@@ -1,6 +1,7 @@
 """When a subject needs no more classifications: a pure function of its state, so a changed limit follows.
 
-The criterion is the workflow's `retirement` JSON, as Panoptes writes it or with `consensus`.
+The criterion is the workflow's `retirement` JSON, as Panoptes writes it or with `consensus`; scientists' rules
+(crowd.rule_language) come before it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from classifier.errors import EsocsError
+from esocs.crowd.rule_language import Value, evaluate
 
 State = Literal["open", "retired", "contested"]
 
@@ -29,34 +31,97 @@ class InvalidRetirementError(EsocsError):
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What is known about one question of a subject.
+
+    Attributes:
+        task_key: the question.
+        votes: (K,) how many volunteers gave each answer.
+        p: the leading answer's probability, 0 without any.
+        answer: the leading answer's index, None without probabilities.
+        worth_asking: whether one more classification is expected to save more than it costs; None: not reckoned.
+    """
+
+    task_key: str
+    votes: Sequence[int] = ()
+    p: float = 0.0
+    answer: int | None = None
+    worth_asking: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        probabilities: Sequence[float] | None,
+        votes: Sequence[int] = (),
+        *,
+        task_key: str = "",
+        worth_asking: bool | None = None,
+    ) -> Answered:
+        """From the (K,) read-out.
+
+        Raises:
+            InvalidRetirementError: a probability is not a number.
+        """
+        if not probabilities:
+            return cls(task_key, votes, worth_asking=worth_asking)
+        answer = max(range(len(probabilities)), key=probabilities.__getitem__)
+        p = float(probabilities[answer])
+        if math.isnan(p):
+            raise InvalidRetirementError("A probability is not a number.")
+        return cls(task_key, votes, p, answer, worth_asking)
+
+    @property
+    def majority(self) -> int | None:
+        return majority_answer(self.votes)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the majority says otherwise."""
+        return self.majority is not None and self.answer is not None and self.majority != self.answer
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A scientist's rule, as the decision needs it."""
+
+    id: int
+    condition: Any
+    effect: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Decision:
     """What becomes of a subject.
 
     Attributes:
         state: `open`, `retired`, or `contested` (to the experts).
         reason: Panoptes' retirement reason (`classification_count`, `consensus`, `human`), `contested` or "".
-        p: the leading answer's probability, 0 without any.
-        answer: the leading answer's index, None without probabilities.
-        majority: the most frequent answer, None without votes or on a tie.
-        flagged: the majority is another answer than the consensus.
+        fired: ids of the rules, other than those that retire, whose condition holds.
     """
 
     state: State
     reason: str
-    p: float
-    answer: int | None
-    majority: int | None
-    flagged: bool
+    fired: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """The checked options of the `consensus` criterion."""
+    """The checked options of the `consensus` criterion.
+
+    Attributes:
+        threshold: τ.
+        minimum: classifications at least.
+        maximum: classifications after which the subject is contested.
+        thresholds: an answer's own τ.
+        costs: cost of a wrong consensus and of one classification, where stopping is decided by them in place of τ.
+    """
 
     threshold: float
     minimum: int
     maximum: int
     thresholds: Mapping[int, float]
+    costs: tuple[float, float] | None = None
 
     def threshold_of(self, answer: int) -> float:
         return self.thresholds.get(answer, self.threshold)
@@ -66,10 +131,11 @@ def decide(
     *,
     criterion: Mapping[str, Any] | None,
     n: int,
-    probabilities: Sequence[float] | None = None,
-    votes: Sequence[int] | None = None,
+    answered: Sequence[Answered] = (),
     machine_answer: int | None = None,
-    expert_answer: int | None = None,
+    experts: int = 0,
+    rules: Sequence[Rule] = (),
+    first_task: str | None = None,
 ) -> Decision:
     """Decide on one subject from its present state alone.
 
@@ -77,29 +143,47 @@ def decide(
         criterion: the workflow's retirement JSON: {"criteria": "classification_count" | "never_retire" |
             "consensus", "options": {…}}; None or {}: 15 classifications, as Panoptes.
         n: classifications that count: no gold standard ones, no repeats by the same volunteer.
-        probabilities: (K,) the read-out; None where the workflow has none.
-        votes: (K,) how many of the n gave each answer; the majority is taken from it.
-        machine_answer: the model's answer, None in the blind audit or without a prediction.
-        expert_answer: an expert's answer settles the subject.
+        answered: the questions that were answered; `consensus` needs all those of the first task settled.
+        machine_answer: the model's answer to the first, None in the blind audit or without a prediction.
+        experts: experts who answered.
+        rules: of the workflow, in their order; the first that retires gives the reason.
+        first_task: of the workflow; None: that of the first question.
 
     Raises:
         InvalidRetirementError: unknown criteria, or options out of range.
+        InvalidRuleError: a rule that cannot be worked out.
     """
-    majority = majority_answer(votes) if votes is not None else None
-    answer = None if not probabilities else max(range(len(probabilities)), key=probabilities.__getitem__)
-    p = 0.0 if answer is None or probabilities is None else float(probabilities[answer])
-    if math.isnan(p):
-        raise InvalidRetirementError("A probability is not a number.")
-    if expert_answer is not None:
-        return Decision("retired", "human", 1.0, expert_answer, majority, _differs(majority, expert_answer))
-    state, reason = _state(
-        criterion=criterion,
-        n=n,
-        answer=answer,
-        p=p,
-        agreed=machine_answer is not None and majority == machine_answer == answer,
-    )
-    return Decision(state, reason, p, answer, majority, _differs(majority, answer))
+    facts = facts_of(n=n, answered=answered, machine_answer=machine_answer, experts=experts) if rules else {}
+    holding = [rule for rule in rules if evaluate(rule.condition, facts)]
+    fired = tuple(rule.id for rule in holding if rule.effect != "retire")
+    retiring = next((rule for rule in holding if rule.effect == "retire"), None)
+    if retiring is not None:
+        return Decision("retired", retiring.reason or "other", fired)
+    if first_task is None and answered:
+        first_task = task_of(answered[0].task_key)
+    deciding = [question for question in answered if task_of(question.task_key) == first_task]
+    return Decision(*_state(criterion, n=n, deciding=deciding, machine_answer=machine_answer), fired)
+
+
+def facts_of(
+    *, n: int, answered: Sequence[Answered], machine_answer: int | None = None, experts: int = 0
+) -> dict[str, Value]:
+    """What a rule can look up.
+
+    `count.classifications`, `experts.n`, `machine.answer`; for each question its `votes.<key>.<answer>`,
+    `votes.<key>.total`, `votes.<key>.most`, `consensus.<key>.answer` and `consensus.<key>.probability`.
+    """
+    facts: dict[str, Value] = {"count.classifications": n, "experts.n": experts, "machine.answer": machine_answer}
+    for question in answered:
+        key = question.task_key
+        facts |= {f"votes.{key}.{answer}": votes for answer, votes in enumerate(question.votes)}
+        facts |= {
+            f"votes.{key}.total": sum(question.votes),
+            f"votes.{key}.most": max(question.votes, default=0),
+            f"consensus.{key}.answer": question.answer,
+            f"consensus.{key}.probability": question.p,
+        }
+    return facts
 
 
 def majority_answer(votes: Sequence[int]) -> int | None:
@@ -123,16 +207,29 @@ def parse_consensus(options: Mapping[str, Any]) -> Consensus:
     thresholds = options.get("thresholds") or {}
     if not isinstance(thresholds, Mapping):
         raise InvalidRetirementError("`thresholds` is not a table of answers.")
+    costs = [options.get(name) for name in ("error_cost", "vote_cost")]
+    if any(costs):
+        costs = [_cost(cost) for cost in costs]
     return Consensus(
         threshold=_probability(options.get("threshold", 0.95)),
         minimum=minimum,
         maximum=maximum,
         thresholds={_answer(key): _probability(value) for key, value in thresholds.items()},
+        costs=(costs[0], costs[1]) if any(costs) else None,  # type: ignore[arg-type]
     )
 
 
+def check_criterion(criterion: Mapping[str, Any] | None) -> None:
+    """Refuse a retirement setting that could not be followed.
+
+    Raises:
+        InvalidRetirementError: unknown criteria, or options out of range.
+    """
+    _state(criterion, n=0, deciding=(), machine_answer=None)
+
+
 def _state(
-    *, criterion: Mapping[str, Any] | None, n: int, answer: int | None, p: float, agreed: bool
+    criterion: Mapping[str, Any] | None, *, n: int, deciding: Sequence[Answered], machine_answer: int | None
 ) -> tuple[State, str]:
     criterion = criterion or {}
     criteria = criterion.get("criteria", "classification_count")
@@ -146,8 +243,7 @@ def _state(
         return ("retired", "classification_count") if n >= count else ("open", "")
     if criteria == "consensus":
         rule = parse_consensus(options)
-        enough = min(rule.minimum, 2) if agreed else rule.minimum
-        if n >= enough and answer is not None and p >= rule.threshold_of(answer) - CERTAIN:
+        if _settled(rule, n=n, deciding=deciding, machine_answer=machine_answer):
             return "retired", "consensus"
         return ("contested", "contested") if n >= rule.maximum else ("open", "")
     raise InvalidRetirementError(
@@ -156,8 +252,30 @@ def _state(
     )
 
 
-def _differs(majority: int | None, answer: int | None) -> bool:
-    return majority is not None and answer is not None and majority != answer
+def task_of(key: str) -> str:
+    """The task of a question: `T1` of `T1.2`."""
+    return key.partition(".")[0]
+
+
+def _settled(rule: Consensus, *, n: int, deciding: Sequence[Answered], machine_answer: int | None) -> bool:
+    """Whether all questions of the first task are sure enough, by τ or by what one more vote would cost and save."""
+    if not deciding or any(question.answer is None for question in deciding):
+        return False
+    first = deciding[0]
+    agreed = machine_answer is not None and first.majority == machine_answer == first.answer
+    if n < (min(rule.minimum, 2) if agreed else rule.minimum):
+        return False
+    if rule.costs is not None:
+        return all(question.worth_asking is False for question in deciding)
+    return all(question.p >= rule.threshold_of(question.answer or 0) - CERTAIN for question in deciding)
+
+
+def _cost(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+        raise InvalidRetirementError(
+            f"The cost {value!r} is not a positive number.", hint="Give both error_cost and vote_cost, or neither."
+        )
+    return float(value)
 
 
 def _count(value: object, *, name: str) -> int:

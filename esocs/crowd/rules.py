@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from esocs.crowd.retirement import (
+    Answered,
     Consensus,
     Decision,
     InvalidRetirementError,
+    Rule,
+    check_criterion,
     decide,
     majority_answer,
     parse_consensus,
 )
+from esocs.crowd.rule_language import InvalidRuleError
 from esocs.crowd.skill import VolunteerSkill, volunteer_skill
 
 __all__ = [
+    "Answered",
     "Consensus",
     "Decision",
     "InvalidRetirementError",
+    "InvalidRuleError",
+    "Rule",
     "VolunteerSkill",
+    "check_criterion",
     "decide",
     "majority_answer",
     "parse_consensus",

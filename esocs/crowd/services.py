@@ -1,14 +1,21 @@
 """The crowd's writes, as the doors call them. Each verb has a module of its own beside this one."""
 
+from esocs.crowd.epochs import ensure_epoch
 from esocs.crowd.handout import QueuedSubject, hand_out_subjects, release_reservations
-from esocs.crowd.publication import order_expert_tasks, publish_for_experts, publish_routes
-from esocs.crowd.refit import ensure_epoch, refit_workflow
+from esocs.crowd.publication import add_to_set, order_expert_tasks, publish_for_experts, publish_routes
+from esocs.crowd.refit import refit_workflow
+from esocs.crowd.retirement_settings import RuleRequest, change_retirement
+from esocs.crowd.review import draw_audit
 from esocs.crowd.submission import Recorded, Submission, record_classification
 
 __all__ = [
     "QueuedSubject",
     "Recorded",
+    "RuleRequest",
     "Submission",
+    "add_to_set",
+    "change_retirement",
+    "draw_audit",
     "ensure_epoch",
     "hand_out_subjects",
     "order_expert_tasks",

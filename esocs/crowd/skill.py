@@ -31,6 +31,8 @@ class VolunteerSkill:
         accuracy: expected share of right answers under the class prior.
         chance: the share that the same answers given at random would get right.
         n: classifications.
+        gold_seen: gold subjects answered.
+        gold_right: of those, answered as the experts did.
         weight: 1, or 0 for who tells nothing, is worse than chance on gold, or answers inversely.
     """
 
@@ -40,6 +42,8 @@ class VolunteerSkill:
     accuracy: NDArray[np.float64]
     chance: NDArray[np.float64]
     n: NDArray[np.float64]
+    gold_seen: NDArray[np.float64]
+    gold_right: NDArray[np.float64]
     weight: NDArray[np.float64]
 
 
@@ -73,10 +77,11 @@ def volunteer_skill(
     chance = (prior[None, :] * joint.sum(axis=1)).sum(axis=1)
     silent = (n >= JUDGED_AFTER) & (upper < USELESS_BITS)
     silent |= accuracy < chance
-    if gold_right is not None and gold_seen is not None:
-        seen = np.asarray(gold_seen, np.float64)
-        silent |= (seen >= JUDGED_AFTER) & (np.asarray(gold_right, np.float64) * K < seen)
-    return VolunteerSkill(bits, lower, upper, accuracy, chance, n, np.where(silent, 0.0, 1.0))
+    right, seen = (
+        np.zeros(len(n)) if gold is None else np.asarray(gold, np.float64) for gold in (gold_right, gold_seen)
+    )
+    silent |= (seen >= JUDGED_AFTER) & (right * K < seen)
+    return VolunteerSkill(bits, lower, upper, accuracy, chance, n, seen, right, np.where(silent, 0.0, 1.0))
 
 
 def mutual_information_bits(joint: NDArray[Any]) -> NDArray[np.float64]:

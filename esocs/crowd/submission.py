@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from django.db import connection, transaction
 
 from classifier.errors import EsocsError
-from esocs.crowd import posterior, rules
 from esocs.crowd.errors import (
     ExpertsOnlyError,
     GoldStandardForbiddenError,
@@ -28,8 +27,11 @@ from esocs.crowd.errors import (
     WorkflowNotInProjectError,
     WorkflowVersionUnknownError,
 )
+from esocs.crowd.gold import write_gold
+from esocs.crowd.live import WRITE_ANSWERS, Epoch, LockedStatus, Mapper, Worth, write_counted
+from esocs.crowd.rules import Rule
 from esocs.projects.models import ProjectRole, Workflow, WorkflowVersion
-from esocs.projects.rules import Choice, read_choices
+from esocs.projects.rules import Choice, list_questions, map_answers, read_choices
 
 GOLD_ROLES = {
     ProjectRole.Role.OWNER: "owner",
@@ -73,29 +75,13 @@ class Recorded:
     retired: bool
 
 
-@dataclass(kw_only=True)
-class _Status:
-    """The locked status row with what of its workflow the submission needs."""
-
-    id: int
-    state: str
-    audience: str
-    retired_at: datetime | None
-    epoch_id: int | None
-    machine_answer: int | None
-    machine_prior: list[int] | None
-    count: int
-    project_id: int
-    active: bool
-    retirement: Any
-    served_at: datetime | None
-    roles: list[str] = field(default_factory=list)
-
-
 # The roles are asked for only where they matter: a plain vote passes no user.
 LOCK_STATUS = """
-SELECT st.id, st.state, st.audience, st.retired_at, st.epoch_id, st.machine_answer, st.machine_prior,
-       st.classifications_count, w.project_id, w.active, w.retirement, a.served_at,
+SELECT st.id, st.subject_id, st.state, st.audience, st.review, st.retired_at, st.epoch_id, st.machine_answer,
+       st.machine_prior, st.classifications_count, w.id, w.project_id, w.active, w.retirement, w.first_task,
+       w.major_version, w.minor_version, a.served_at,
+       (SELECT json_agg(json_build_array(r.id, r.condition, r.effect, r.reason) ORDER BY r.position, r.id)
+          FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active),
        (SELECT array_agg(r.role) FROM projects_projectrole r
          WHERE r.project_id = w.project_id AND r.user_id = %(user)s)
 FROM crowd_subjectstatus st
@@ -117,56 +103,26 @@ WITH inserted AS (
             AND c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.counted))
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, counted, created_at
+), live AS (
+    -- The subject's own epoch while its skill is kept (the current one and the one before), else the current one.
+    SELECT e.id, e.number, e.read_out
+    FROM crowd_skillepoch e JOIN crowd_skillepoch c ON c.workflow_id = e.workflow_id AND c.current
+    WHERE e.workflow_id = %(workflow)s AND (e.id = %(epoch)s OR e.current) AND e.number >= c.number - 1
+    ORDER BY COALESCE(e.id = %(epoch)s, false) DESC LIMIT 1
 )
-SELECT i.id, i.counted, i.created_at, t.task_key, c.log_posterior, c.answer_counts,
-    COALESCE(own.terms, everybody.terms), everybody.log_prior, e.temper
+SELECT i.id, i.counted, i.created_at, live.id, live.number, live.read_out, t.task_key, c.log_posterior,
+    c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior, everybody.temper, everybody.confusion
 FROM inserted i
+LEFT JOIN live ON true
 LEFT JOIN unnest(%(tasks)s::text[]) AS t(task_key) ON true
-LEFT JOIN crowd_skillepoch e ON e.id = %(epoch)s
 LEFT JOIN crowd_skill own
-    ON own.epoch_id = %(epoch)s AND own.task_key = t.task_key AND own.volunteer_id = %(volunteer)s
+    ON own.epoch_id = live.id AND own.task_key = t.task_key AND own.volunteer_id = %(volunteer)s
 LEFT JOIN crowd_skill everybody
-    ON everybody.epoch_id = %(epoch)s AND everybody.task_key = t.task_key AND everybody.volunteer_id IS NULL
+    ON everybody.epoch_id = live.id AND everybody.task_key = t.task_key AND everybody.volunteer_id IS NULL
 LEFT JOIN crowd_consensus c ON c.status_id = %(status)s AND c.task_key = t.task_key
 """
 
-WRITE_ANSWERS = """
-WITH answered AS (
-    INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
-    SELECT %(classification)s, %(status)s, %(volunteer)s, x.task_key, x.answer, %(counted)s
-    FROM unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
-), freed AS (
-    DELETE FROM crowd_assignment WHERE status_id = %(status)s AND volunteer_id = %(volunteer)s
-)"""
-
-UPDATE_COUNTED = """
-UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, updated_at = now(), state = %(state)s,
-    audience = CASE WHEN %(state)s = 'contested' THEN 'experts' ELSE audience END,
-    retired_at = CASE WHEN %(state)s = 'retired' THEN COALESCE(retired_at, now()) ELSE retired_at END,
-    retirement_reason = CASE WHEN %(already)s THEN retirement_reason ELSE %(reason)s END,
-    retired_epoch_number = CASE WHEN %(newly_retired)s
-        THEN (SELECT number FROM crowd_skillepoch WHERE id = %(epoch)s) ELSE retired_epoch_number END,
-    retired_probability = CASE WHEN %(newly_retired)s THEN %(probability)s ELSE retired_probability END
-WHERE id = %(status)s"""
-
-CONSENSUS_COLUMNS = (
-    "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"
-)
-
-
-@dataclass
-class _Worth:
-    """What an answer to one task adds to: the sums so far, and this volunteer's terms under the subject's epoch."""
-
-    sums: list[int] | None
-    counts: list[int] | None
-    terms: list[int] | None
-    log_prior: list[int] | None
-    temper: float | None
-
-
-STATUS_COLUMNS = tuple(name.name for name in fields(_Status))
+STATUS_COLUMNS = tuple(name.name for name in fields(LockedStatus))
 
 
 def record_classification(submission: Submission) -> Recorded:
@@ -180,7 +136,7 @@ def record_classification(submission: Submission) -> Recorded:
         EsocsError: one of this module's errors, `unknown_task` or `unknown_answer`; nothing is stored then.
     """
     version = _read_version(submission)
-    choices = read_choices(_version_tasks(submission.workflow_id, *version), submission.annotations)
+    choices = read_choices(_version(submission.workflow_id, *version).tasks, submission.annotations)
     key = submission.idempotency_key or _derived_key(submission)
     sha256 = _request_sha256(submission)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -188,6 +144,7 @@ def record_classification(submission: Submission) -> Recorded:
         first = _refuse_or_replay(cursor, submission, status, key=key, sha256=sha256)
         if first is not None:
             return first
+        today = _in_todays_answers(choices, status, version)
         cursor.execute(
             INSERT_CLASSIFICATION,
             {
@@ -203,7 +160,7 @@ def record_classification(submission: Submission) -> Recorded:
                 "gold": submission.gold_standard,
                 "expert": _expert_role(status) if submission.gold_standard else "",
                 "ip": submission.ip_key,
-                "tasks": [choice.task_key for choice in choices],
+                "tasks": [choice.task_key for choice in today],
                 "epoch": status.epoch_id,
                 "status": status.id,
             },
@@ -212,10 +169,29 @@ def record_classification(submission: Submission) -> Recorded:
         if not rows:
             return _replay(cursor, submission, key=key, sha256=sha256)
         classification_id, counted, created_at = rows[0][:3]
-        worth = {row[3]: _Worth(*row[4:]) for row in rows}
-        retired = _write_effects(
-            cursor, submission, status, choices, worth, classification_id=classification_id, counted=counted
-        )
+        parameters = {
+            "classification": classification_id,
+            "status": status.id,
+            "volunteer": submission.volunteer_id,
+            "counted": counted,
+            "tasks": [choice.task_key for choice in choices],
+            "answers": [choice.answer for choice in choices],
+        }
+        if counted:
+            retired = write_counted(
+                cursor,
+                status,
+                choices=today,
+                worth={row[6]: Worth(*row[7:]) for row in rows if row[6] is not None},
+                epoch=None if rows[0][3] is None else Epoch(id=rows[0][3], number=rows[0][4], read_out=rows[0][5]),
+                to_today=_mapper(status),
+                parameters=parameters,
+            )
+        elif submission.gold_standard:
+            retired = write_gold(cursor, status, today=today, author_id=submission.user_id, parameters=parameters)
+        else:
+            cursor.execute(f"{WRITE_ANSWERS} SELECT 1", parameters)
+            retired = status.state == "retired"
     return Recorded(
         id=classification_id,
         created=True,
@@ -228,7 +204,7 @@ def record_classification(submission: Submission) -> Recorded:
     )
 
 
-def _lock_status(cursor: Any, submission: Submission) -> _Status:
+def _lock_status(cursor: Any, submission: Submission) -> LockedStatus:
     cursor.execute(
         LOCK_STATUS,
         {
@@ -243,15 +219,50 @@ def _lock_status(cursor: Any, submission: Submission) -> _Status:
         raise SubjectNotInWorkflowError(
             f"Subject {submission.subject_id} is not asked about in workflow {submission.workflow_id}."
         )
-    status = _Status(**dict(zip(STATUS_COLUMNS, row, strict=True)))
+    status = LockedStatus(**dict(zip(STATUS_COLUMNS, row, strict=True)))
     if isinstance(status.retirement, str):  # a raw cursor returns jsonb as text
         status.retirement = json.loads(status.retirement)
+    raw: Any = status.rules or []
+    status.rules = [Rule(*rule) for rule in (json.loads(raw) if isinstance(raw, str) else raw)]
     status.roles = status.roles or []
     return status
 
 
+def _in_todays_answers(choices: list[Choice], status: LockedStatus, version: tuple[int, int]) -> list[Choice]:
+    """The choices as indices into the workflow's present answers; those whose answer is gone are left out."""
+    if version == (status.major, status.minor):
+        return choices
+    to_today = _mapper(status)
+    now = {question.key: question for question in list_questions(_today(status).tasks)}
+    today = []
+    for choice in choices:
+        answer = to_today(choice.task_key, choice.answer, *version)
+        if answer is not None:
+            n_answers = now[choice.task_key].n_answers
+            today.append(Choice(task_key=choice.task_key, answer=answer, n_answers=n_answers))
+    return today
+
+
+def _mapper(status: LockedStatus) -> Mapper:
+    def to_today(task_key: str, answer: int, major: int, minor: int) -> int | None:
+        if (major, minor) == (status.major, status.minor):
+            return answer
+        now, then = _today(status), _version(status.workflow_id, major, minor)
+        question = next((q for q in list_questions(now.tasks) if q.key == task_key), None)
+        if question is None:
+            return None
+        answers = map_answers(question, old=(then.tasks, then.strings), new=(now.tasks, now.strings))
+        return answers[answer] if answer < len(answers) else None
+
+    return to_today
+
+
+def _today(status: LockedStatus) -> Asked:
+    return _version(status.workflow_id, status.major, status.minor)
+
+
 def _refuse_or_replay(
-    cursor: Any, submission: Submission, status: _Status, *, key: str, sha256: str
+    cursor: Any, submission: Submission, status: LockedStatus, *, key: str, sha256: str
 ) -> Recorded | None:
     """None when the submission may be stored; the first answer when it is a replay of one that was."""
     error = _find_refusal(submission, status)
@@ -262,7 +273,7 @@ def _refuse_or_replay(
     raise error
 
 
-def _find_refusal(submission: Submission, status: _Status) -> EsocsError | None:
+def _find_refusal(submission: Submission, status: LockedStatus) -> EsocsError | None:
     if submission.project_id not in {None, status.project_id}:
         return WorkflowNotInProjectError("This workflow belongs to another project.")
     if not status.active:
@@ -279,115 +290,8 @@ def _find_refusal(submission: Submission, status: _Status) -> EsocsError | None:
     return None
 
 
-def _expert_role(status: _Status) -> str:
+def _expert_role(status: LockedStatus) -> str:
     return next((name for role, name in GOLD_ROLES.items() if role in status.roles), "")
-
-
-def _write_effects(
-    cursor: Any,
-    submission: Submission,
-    status: _Status,
-    choices: list[Choice],
-    worth: dict[str, _Worth],
-    *,
-    classification_id: int,
-    counted: bool,
-) -> bool:
-    """Write the answers, free the reservation, and add the terms if the submission counts. Returns: retired by now?"""
-    parameters: dict[str, Any] = {
-        "classification": classification_id,
-        "status": status.id,
-        "volunteer": submission.volunteer_id,
-        "counted": counted,
-        "tasks": [choice.task_key for choice in choices],
-        "answers": [choice.answer for choice in choices],
-        "epoch": status.epoch_id,
-    }
-    if counted:
-        return _write_counted(cursor, status, choices, worth, parameters)
-    if submission.gold_standard:
-        return _write_gold(cursor, submission, status, parameters)
-    cursor.execute(f"{WRITE_ANSWERS} SELECT 1", parameters)
-    return status.state == "retired"
-
-
-def _write_counted(
-    cursor: Any, status: _Status, choices: list[Choice], worth: dict[str, _Worth], parameters: dict[str, Any]
-) -> bool:
-    rows: list[list[Any]] = []
-    decision: rules.Decision | None = None
-    for choice in choices:
-        known = worth[choice.task_key]
-        K = choice.n_answers
-        sums = known.sums or status.machine_prior or known.log_prior or [0] * K
-        if known.terms is not None:
-            sums = posterior.add(sums, known.terms, choice.answer)
-        counts = [n + (i == choice.answer) for i, n in enumerate(known.counts or [0] * K)]
-        made = rules.decide(
-            criterion=status.retirement,
-            n=status.count + 1,
-            probabilities=posterior.read_out(sums, known.temper or posterior.UNFITTED_TEMPER, votes=sum(counts)),
-            votes=counts,
-            machine_answer=status.machine_answer,
-        )
-        # The first question decides: later ones are asked only of those who reached them.
-        decision = decision or made
-        rows.append([status.id, choice.task_key, sums, counts, made.answer, made.p, made.majority, made.flagged])
-    if decision is None:
-        decision = rules.decide(criterion=status.retirement, n=status.count + 1)
-    already = status.state == "retired"
-    parameters |= {
-        "state": "retired" if already else decision.state,
-        "reason": decision.reason,
-        "already": already,
-        "newly_retired": decision.state == "retired" and not already,
-        "probability": decision.p,
-    }
-    cursor.execute(_counted_statement(rows, parameters), parameters)
-    return already or decision.state == "retired"
-
-
-def _counted_statement(rows: list[list[Any]], parameters: dict[str, Any]) -> str:
-    """The one statement that writes answers, sums and status; adds the rows' values to `parameters`."""
-    if not rows:
-        return WRITE_ANSWERS + UPDATE_COUNTED
-    types = ("", "", "::bigint[]", "::int[]", "", "", "", "")
-    values = []
-    for r, row in enumerate(rows):
-        parameters |= {f"c{r}_{i}": value for i, value in enumerate(row)}
-        values.append("(" + ", ".join(f"%(c{r}_{i})s{types[i]}" for i in range(len(row))) + ", now())")
-    return f"""{WRITE_ANSWERS}, summed AS (
-    INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS}) VALUES {", ".join(values)}
-    ON CONFLICT (status_id, task_key) DO UPDATE SET log_posterior = EXCLUDED.log_posterior,
-        answer_counts = EXCLUDED.answer_counts, answer = EXCLUDED.answer, probability = EXCLUDED.probability,
-        majority = EXCLUDED.majority, flagged = EXCLUDED.flagged, updated_at = EXCLUDED.updated_at
-){UPDATE_COUNTED}"""
-
-
-def _write_gold(cursor: Any, submission: Submission, status: _Status, parameters: dict[str, Any]) -> bool:
-    """An expert's answer becomes gold; it settles a subject that waited for experts, and counts nowhere."""
-    settles = status.audience == "experts" and bool(parameters["tasks"])
-    parameters |= {
-        "workflow": submission.workflow_id,
-        "subject": submission.subject_id,
-        "author": submission.user_id,
-        "settles": settles,
-    }
-    cursor.execute(
-        f"""{WRITE_ANSWERS}, gold AS (
-    INSERT INTO crowd_goldstandard (workflow_id, subject_id, task_key, answer, author_id, classification_id)
-    SELECT %(workflow)s, %(subject)s, x.task_key, x.answer, %(author)s, %(classification)s
-    FROM unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
-    ON CONFLICT (workflow_id, subject_id, task_key) DO UPDATE SET answer = EXCLUDED.answer,
-        author_id = EXCLUDED.author_id, classification_id = EXCLUDED.classification_id
-)
-UPDATE crowd_subjectstatus
-SET state = 'retired', retired_at = COALESCE(retired_at, now()), retirement_reason = 'human', retired_probability = 1,
-    updated_at = now()
-WHERE id = %(status)s AND %(settles)s""",
-        parameters,
-    )
-    return settles or status.state == "retired"
 
 
 def _find_by_key(cursor: Any, key: str) -> tuple[Any, ...] | None:
@@ -432,13 +336,21 @@ def _read_version(submission: Submission) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a workflow asked at one version."""
+
+    tasks: dict[str, Any]
+    strings: dict[str, str]
+
+
 @lru_cache(maxsize=512)
-def _version_tasks(workflow_id: int, major: int, minor: int) -> dict[str, Any]:
-    """The tasks of a version. A version never changes, so it may be kept for the life of the process."""
-    tasks = WorkflowVersion.objects.filter(workflow_id=workflow_id, major=major, minor=minor).values_list("tasks")
-    row = tasks.first()
+def _version(workflow_id: int, major: int, minor: int) -> Asked:
+    """A version never changes, so it may be kept for the life of the process."""
+    rows = WorkflowVersion.objects.filter(workflow_id=workflow_id, major=major, minor=minor)
+    row = rows.values_list("tasks", "strings").first()
     if row is not None:
-        return dict(row[0])
+        return Asked(dict(row[0]), dict(row[1]))
     if not Workflow.objects.filter(id=workflow_id).exists():
         raise WorkflowNotFoundError(f"There is no workflow {workflow_id}.")
     raise WorkflowVersionUnknownError(f"Workflow {workflow_id} never had a version {major}.{minor}.")

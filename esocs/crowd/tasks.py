@@ -1,4 +1,4 @@
-"""The crowd's background work: publish what was routed, fit the skill again, forget stale reservations."""
+"""The crowd's background work: publish what was routed, fit skill, follow changed rules, summarise, tidy up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from esocs.crowd import services
-from esocs.crowd.models import Assignment
-from esocs.crowd.refit import count_new_rows, list_workflows_with_new_rows
+from esocs.crowd.epochs import forget_unused_epochs
+from esocs.crowd.models import Assignment, SubjectRule
+from esocs.crowd.reassessment import reconsider
+from esocs.crowd.refit import list_due_workflows
+from esocs.crowd.retirement_settings import follow_changed_settings
+from esocs.crowd.summarising import list_workflows_to_summarise, summarise_workflow
 from esocs.jobs import registry
 from esocs.jobs.registry import Effect, JobContext
 from esocs.jobs.services import enqueue
@@ -17,6 +21,8 @@ from esocs.machine.models import Route
 from esocs.projects.models import Workflow
 
 registry.periodic("crowd.refit", every_s=settings.SKILL_REFIT_EVERY_S)
+registry.periodic("crowd.summarise", every_s=60)
+registry.periodic("crowd.follow_settings", every_s=60)
 registry.periodic("crowd.sweep_assignments", every_s=600)
 
 
@@ -32,15 +38,58 @@ def publish(job: JobContext) -> Effect | None:
 
 @registry.handler("crowd.refit")
 def refit(job: JobContext) -> Effect | None:
-    """With a workflow: refit it. Without: order a refit of each workflow that has new rows."""
+    """With a workflow: refit it. Without: order a refit of each workflow whose turn it is."""
     if "workflow_id" in job.payload:
         return services.refit_workflow(Workflow.objects.get(pk=job.payload["workflow_id"]))
-    workflows = list_workflows_with_new_rows()
+    workflows = list_due_workflows()
 
     def order() -> None:
         for workflow in workflows:
-            key = f"workflow/{workflow.pk}/{count_new_rows(workflow)}/{job.key}"
-            enqueue("crowd.refit", key=key, payload={"workflow_id": workflow.pk})
+            enqueue("crowd.refit", key=f"workflow/{workflow.pk}/{job.key}", payload={"workflow_id": workflow.pk})
+
+    return order
+
+
+@registry.handler("crowd.reconsider")
+def reconsider_subjects(job: JobContext) -> Effect | None:
+    """Some subjects of a workflow whose retirement was changed."""
+    workflow = Workflow.objects.get(pk=job.payload["workflow_id"])
+
+    def write() -> None:
+        reconsider(
+            workflow,
+            first_id=job.payload["first_id"],
+            last_id=job.payload["last_id"],
+            author_id=job.payload["author_id"],
+        )
+
+    return write
+
+
+@registry.handler("crowd.follow_settings")
+def follow_settings(_: JobContext) -> Effect | None:
+    return lambda: (follow_changed_settings(), None)[1]
+
+
+@registry.handler("crowd.apply_rule")
+def apply_rule(job: JobContext) -> Effect | None:
+    """What a rule does to a subject besides retiring it."""
+    rule = SubjectRule.objects.filter(pk=job.payload["rule_id"]).select_related("subject_set").first()
+    if rule is None or rule.subject_set is None:
+        return None
+    return services.add_to_set(subject_set=rule.subject_set, subject_id=job.payload["subject_id"])
+
+
+@registry.handler("crowd.summarise")
+def summarise(job: JobContext) -> Effect | None:
+    """With a workflow: summarise its drawings, texts and surveys. Without: order it for each that has new ones."""
+    if "workflow_id" in job.payload:
+        return summarise_workflow(Workflow.objects.get(pk=job.payload["workflow_id"]))
+    workflow_ids = list_workflows_to_summarise()
+
+    def order() -> None:
+        for pk in workflow_ids:
+            enqueue("crowd.summarise", key=f"workflow/{pk}/{job.key}", payload={"workflow_id": pk})
 
     return order
 
@@ -53,3 +102,4 @@ def sweep_assignments(_: JobContext) -> Effect | None:
 
 def _forget_stale() -> None:
     Assignment.objects.filter(expires_at__lt=Now() - timedelta(days=1)).delete()
+    forget_unused_epochs()

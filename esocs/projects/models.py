@@ -88,6 +88,11 @@ class Workflow(models.Model):
         default=dict,
         help_text='{"criteria": "consensus" | "classification_count" | "never_retire", "options": {…}}',
     )
+    consensus_mode = models.CharField(
+        max_length=24,
+        default="hierarchical",
+        help_text="How votes are weighed: hierarchical, dawid_skene, one_coin, swap, wawa or majority.",
+    )
     routing = models.JSONField(
         default=dict, help_text='{"alpha": 0.01, "delta": 0.05, "audit_share": 0.02}: DESIGN §5 Routing.'
     )

@@ -31,8 +31,25 @@ class InvalidWorkflowError(EsocsError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Question:
+    """What one consensus is about: a single-choice task, or one label of a multiple-choice task (chosen or not).
+
+    Attributes:
+        key: the task's key (`T0`), for a label of a multiple choice with its index (`T1.2`).
+        task_key: the task that asks it.
+        label: index of the label in a multiple-choice task, None for a single choice.
+        n_answers: K; 2 for a label: 0 not chosen, 1 chosen.
+    """
+
+    key: str
+    task_key: str
+    label: int | None
+    n_answers: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A given answer to a single-choice task."""
+    """A given answer to a question; `task_key` is the question's key."""
 
     task_key: str
     answer: int
@@ -65,47 +82,119 @@ def build_question(*, question: str, answers: list[str], task_key: str = "T0") -
     return tasks, strings
 
 
+def list_questions(tasks: Mapping[str, Any], first_task: str = "") -> list[Question]:
+    """Everything that a consensus is reached on, the first task's questions first.
+
+    Tasks of other types (text, drawing, survey, slider) have summaries instead.
+    """
+    keys = sorted(tasks, key=lambda key: key != first_task)
+    return [question for key in keys for question in questions_of(tasks, key)]
+
+
+def questions_of(tasks: Mapping[str, Any], task_key: str) -> list[Question]:
+    """The questions of one task: one for a single choice, one a label for a multiple choice, else none."""
+    n_answers = count_answers(tasks, task_key)
+    match tasks.get(task_key, {}).get("type"):
+        case "single" if n_answers:
+            return [Question(key=task_key, task_key=task_key, label=None, n_answers=n_answers)]
+        case "multiple":
+            return [
+                Question(key=f"{task_key}.{label}", task_key=task_key, label=label, n_answers=2)
+                for label in range(n_answers)
+            ]
+        case _:
+            return []
+
+
 def count_answers(tasks: Mapping[str, Any], task_key: str) -> int:
-    """How many answers a single-choice task offers; 0 when the task has none."""
+    """How many answers a choice task offers; 0 when the task has none."""
     return len(tasks.get(task_key, {}).get("answers", []))
 
 
+def map_answers(
+    question: Question,
+    *,
+    old: tuple[Mapping[str, Any], Mapping[str, str]],
+    new: tuple[Mapping[str, Any], Mapping[str, str]],
+) -> list[int | None]:
+    """For each answer of a question at an old version, its index now: by its text, None where it is gone.
+
+    Args:
+        question: of the new version.
+        old: tasks and strings of the version that was answered.
+        new: tasks and strings of today's.
+    """
+    labels_then = answer_labels(*old, question.task_key)
+    labels_now = answer_labels(*new, question.task_key)
+    if question.label is None:
+        return [labels_now.index(label) if label in labels_now else None for label in labels_then]
+    # A label of a multiple choice keeps its two answers as long as it stands at its place.
+    same = labels_then[question.label : question.label + 1] == labels_now[question.label : question.label + 1]
+    return [0, 1] if same else [None, None]
+
+
 def answer_labels(tasks: Mapping[str, Any], strings: Mapping[str, str], task_key: str) -> list[str]:
-    """The texts of a task's answers, in their order."""
+    """The texts of a task's answers, in their order; "No" and "Yes" for one label of a multiple choice."""
+    if task_key not in tasks and "." in task_key:
+        return ["No", "Yes"]
     answers = tasks.get(task_key, {}).get("answers", [])
     return [strings.get(answer["label"], answer["label"]) for answer in answers]
 
 
 def question_label(tasks: Mapping[str, Any], strings: Mapping[str, str], task_key: str) -> str:
+    """The text of a question; for one label of a multiple choice the task's, and the label."""
+    task, _, label = task_key.rpartition(".")
+    if task_key not in tasks and label.isdecimal() and task in tasks:
+        labels = answer_labels(tasks, strings, task)
+        name = labels[int(label)] if int(label) < len(labels) else label
+        return f"{question_label(tasks, strings, task)} {name}"
     key = tasks.get(task_key, {}).get("question", "")
     return strings.get(key, key)
 
 
 def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) -> list[Choice]:
-    """The single choices among a submission's annotations, each checked against its task.
+    """The choices among a submission's annotations, each checked against its task.
 
-    An unanswered optional task (value null) is no choice. Tasks of other types pass unread.
+    A multiple choice answers one question a label, chosen or not. An unanswered optional task (value null) is no
+    choice. Tasks of other types pass unread.
 
     Raises:
         UnknownTaskError: a task the workflow does not have, or the same task twice.
         UnknownAnswerError: a value that is not an index of the task's answers, or a required task left out.
     """
-    choices: dict[str, Choice] = {}
+    choices: list[Choice] = []
+    answered: set[str] = set()
     for annotation in annotations:
         key = annotation.get("task")
         task = tasks.get(key) if isinstance(key, str) else None
         if task is None or not isinstance(key, str):
             raise UnknownTaskError(f"This workflow has no task {key!r}.")
-        if key in choices:
+        if key in answered:
             raise UnknownTaskError(f"Task {key!r} is answered twice.")
-        if task.get("type") != "single":
+        answered.add(key)
+        value = annotation.get("value")
+        if task.get("type") not in {"single", "multiple"} or (value is None and not task.get("required")):
             continue
         n_answers = len(task["answers"])
-        value = annotation.get("value")
-        if value is None and not task.get("required"):
-            continue
-        # bool is an int in Python, but True is no index.
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < n_answers:
-            raise UnknownAnswerError(f"{value!r} is not an answer of task {key!r}.", hint=f"Use 0 to {n_answers - 1}.")
-        choices[key] = Choice(task_key=key, answer=value, n_answers=n_answers)
-    return list(choices.values())
+        if task["type"] == "single":
+            choices.append(Choice(task_key=key, answer=_index(value, n_answers, key), n_answers=n_answers))
+        else:
+            chosen = _indices(value, n_answers, key)
+            choices += [
+                Choice(task_key=f"{key}.{label}", answer=int(label in chosen), n_answers=2)
+                for label in range(n_answers)
+            ]
+    return choices
+
+
+def _index(value: object, n_answers: int, key: str) -> int:
+    # bool is an int in Python, but True is no index.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < n_answers:
+        raise UnknownAnswerError(f"{value!r} is not an answer of task {key!r}.", hint=f"Use 0 to {n_answers - 1}.")
+    return value
+
+
+def _indices(value: object, n_answers: int, key: str) -> set[int]:
+    if not isinstance(value, list):
+        raise UnknownAnswerError(f"Task {key!r} takes a list of answers.", hint="Send [] for none of them.")
+    return {_index(member, n_answers, key) for member in value}

@@ -19,8 +19,8 @@ from classifier.errors import EsocsError
 from classifier.evaluation import Verdict, verdict
 from classifier.selection import CalibrationSample
 from classifier.shards import open_shard
+from esocs.crowd import queries as crowd_queries
 from esocs.crowd.models import Consensus, GoldStandard, SubjectStatus
-from esocs.crowd.posterior import read_out
 from esocs.machine import queries as machine_queries
 from esocs.machine import services as machine
 from esocs.machine.models import ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
@@ -124,18 +124,12 @@ def _settled(workflow: Workflow) -> list[rules.LabelledSubject]:
         rules.LabelledSubject(
             subject_id=row.status.subject_id,
             source="consensus",
-            counts=rules.soft_label(
-                read_out(row.log_posterior, _temper(row), votes=sum(row.answer_counts)), row.answer_counts
-            ),
+            counts=rules.soft_label(probabilities, row.answer_counts),
             stratum="routed",
         )
-        for row in consensus.order_by("status__subject_id")
+        for row, probabilities in crowd_queries.read_out_consensus(consensus.order_by("status__subject_id"))
         if sum(row.answer_counts)
     ]
-
-
-def _temper(row: Consensus) -> float:
-    return row.status.epoch.temper if row.status.epoch else 0.5
 
 
 def _population(workflow: Workflow) -> dict[str, int]:

@@ -9,75 +9,98 @@ from hypothesis import strategies as st
 
 from esocs.crowd import rules, skill
 
+
+
+def decide(*, probabilities=None, votes=(), **known):
+    """On a subject with one question."""
+    return rules.decide(answered=[rules.Answered.of(probabilities, votes, task_key="T0")], **known)
+
+
 CONSENSUS = {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}}
 
 
 def test_counting_retires_at_the_count_and_not_before():
     criterion = {"criteria": "classification_count", "options": {"count": 3}}
-    assert rules.decide(criterion=criterion, n=2).state == "open"
-    decision = rules.decide(criterion=criterion, n=3)
+    assert decide(criterion=criterion, n=2).state == "open"
+    decision = decide(criterion=criterion, n=3)
     assert (decision.state, decision.reason) == ("retired", "classification_count")
 
 
 @pytest.mark.parametrize("criterion", [None, {}, {"criteria": "classification_count"}])
 def test_without_a_setting_fifteen_classifications_retire_as_in_panoptes(criterion):
-    assert rules.decide(criterion=criterion, n=14).state == "open"
-    assert rules.decide(criterion=criterion, n=15).state == "retired"
+    assert decide(criterion=criterion, n=14).state == "open"
+    assert decide(criterion=criterion, n=15).state == "retired"
 
 
 def test_raising_the_count_opens_the_subject_again():
     low = {"criteria": "classification_count", "options": {"count": 3}}
     high = {"criteria": "classification_count", "options": {"count": 10}}
-    assert rules.decide(criterion=low, n=5).state == "retired"
-    assert rules.decide(criterion=high, n=5).state == "open"
+    assert decide(criterion=low, n=5).state == "retired"
+    assert decide(criterion=high, n=5).state == "open"
 
 
 def test_never_retire_never_retires():
-    decision = rules.decide(criterion={"criteria": "never_retire"}, n=10_000, probabilities=[1.0, 0.0])
+    decision = decide(criterion={"criteria": "never_retire"}, n=10_000, probabilities=[1.0, 0.0])
     assert decision.state == "open"
 
 
 def test_consensus_needs_three_classifications_and_the_threshold():
-    assert rules.decide(criterion=CONSENSUS, n=2, probabilities=[0.99, 0.01]).state == "open"
-    assert rules.decide(criterion=CONSENSUS, n=3, probabilities=[0.94, 0.06]).state == "open"
-    decision = rules.decide(criterion=CONSENSUS, n=3, probabilities=[0.95, 0.05])
-    assert (decision.state, decision.reason, decision.p, decision.answer) == ("retired", "consensus", 0.95, 0)
+    assert decide(criterion=CONSENSUS, n=2, probabilities=[0.99, 0.01]).state == "open"
+    assert decide(criterion=CONSENSUS, n=3, probabilities=[0.94, 0.06]).state == "open"
+    decision = decide(criterion=CONSENSUS, n=3, probabilities=[0.95, 0.05])
+    assert (decision.state, decision.reason) == ("retired", "consensus")
 
 
 def test_two_classifications_are_enough_when_machine_and_volunteers_agree():
     sure = {"criterion": CONSENSUS, "n": 2, "probabilities": [0.01, 0.99]}
-    assert rules.decide(**sure, votes=[0, 2], machine_answer=1).state == "retired"
-    assert rules.decide(**sure, votes=[0, 2], machine_answer=0).state == "open"
-    assert rules.decide(**sure, votes=[1, 1], machine_answer=1).state == "open"
-    assert rules.decide(**sure, votes=[0, 2], machine_answer=None).state == "open"
+    assert decide(**sure, votes=[0, 2], machine_answer=1).state == "retired"
+    assert decide(**sure, votes=[0, 2], machine_answer=0).state == "open"
+    assert decide(**sure, votes=[1, 1], machine_answer=1).state == "open"
+    assert decide(**sure, votes=[0, 2], machine_answer=None).state == "open"
 
 
 def test_a_rare_answer_has_its_own_threshold():
     criterion = {"criteria": "consensus", "options": {"thresholds": {"1": 0.99}}}
-    assert rules.decide(criterion=criterion, n=5, probabilities=[0.03, 0.97]).state == "open"
-    assert rules.decide(criterion=criterion, n=5, probabilities=[0.97, 0.03]).state == "retired"
+    assert decide(criterion=criterion, n=5, probabilities=[0.03, 0.97]).state == "open"
+    assert decide(criterion=criterion, n=5, probabilities=[0.97, 0.03]).state == "retired"
 
 
 def test_fifteen_classifications_without_a_consensus_go_to_the_experts():
-    decision = rules.decide(criterion=CONSENSUS, n=15, probabilities=[0.6, 0.4])
+    decision = decide(criterion=CONSENSUS, n=15, probabilities=[0.6, 0.4])
     assert (decision.state, decision.reason) == ("contested", "contested")
 
 
-def test_an_expert_settles_a_subject():
-    decision = rules.decide(criterion=CONSENSUS, n=1, probabilities=[0.6, 0.4], votes=[1, 0], expert_answer=1)
-    assert (decision.state, decision.reason, decision.answer, decision.flagged) == (
-        "retired",
-        "human",
-        1,
-        True,
-    )
-
-
 def test_a_majority_against_the_consensus_is_flagged():
-    flagged = rules.decide(criterion=CONSENSUS, n=3, probabilities=[0.97, 0.03], votes=[1, 2])
+    flagged = rules.Answered.of([0.97, 0.03], [1, 2])
     assert (flagged.majority, flagged.answer, flagged.flagged) == (1, 0, True)
-    tie = rules.decide(criterion=CONSENSUS, n=4, probabilities=[0.97, 0.03], votes=[2, 2])
+    tie = rules.Answered.of([0.97, 0.03], [2, 2])
     assert (tie.majority, tie.flagged) == (None, False)
+
+
+def test_a_first_task_of_several_labels_is_settled_when_all_of_them_are():
+    def labels(*leading):
+        return [rules.Answered.of([1 - p, p], [0, 3], task_key=f"T0.{i}") for i, p in enumerate(leading)]
+
+    sure = rules.decide(criterion=CONSENSUS, n=3, answered=labels(0.97, 0.01, 0.99))
+    unsure = rules.decide(criterion=CONSENSUS, n=3, answered=labels(0.97, 0.4, 0.99))
+    assert (sure.state, unsure.state) == ("retired", "open")
+
+
+def test_later_questions_of_a_tree_do_not_hold_a_subject_open():
+    answered = [rules.Answered.of([0.99, 0.01], [3, 0], task_key="T0"), rules.Answered.of([0.5, 0.5], task_key="T1")]
+    assert rules.decide(criterion=CONSENSUS, n=3, answered=answered).state == "retired"
+    # The first task was not answered at all: what is sure about the second settles nothing.
+    sure = [rules.Answered.of([0.99, 0.01], [3, 0], task_key="T1")]
+    assert rules.decide(criterion=CONSENSUS, n=3, answered=sure, first_task="T0").state == "open"
+
+
+def test_in_the_form_of_costs_a_subject_retires_when_no_vote_is_worth_its_price():
+    criterion = {"criteria": "consensus", "options": {"error_cost": 100, "vote_cost": 1}}
+    for worth, state in ((True, "open"), (False, "retired")):
+        answered = [rules.Answered.of([0.7, 0.3], [3, 0], task_key="T0", worth_asking=worth)]
+        assert rules.decide(criterion=criterion, n=3, answered=answered).state == state
+    with pytest.raises(rules.InvalidRetirementError):
+        rules.check_criterion({"criteria": "consensus", "options": {"error_cost": 100}})
 
 
 @pytest.mark.parametrize(
@@ -96,13 +119,13 @@ def test_a_majority_against_the_consensus_is_flagged():
 )
 def test_a_setting_that_cannot_be_followed_is_refused(criterion):
     with pytest.raises(rules.InvalidRetirementError):
-        rules.decide(criterion=criterion, n=3, probabilities=[1.0, 0.0])
+        decide(criterion=criterion, n=3, probabilities=[1.0, 0.0])
 
 
 @given(n=st.integers(0, 30), p=st.floats(0.5, 1), more=st.integers(0, 5))
 def test_more_certainty_never_opens_a_retired_subject(n, p, more):
-    before = rules.decide(criterion=CONSENSUS, n=n, probabilities=[p, 1 - p])
-    after = rules.decide(criterion=CONSENSUS, n=n + more, probabilities=[(1 + p) / 2, (1 - p) / 2])
+    before = decide(criterion=CONSENSUS, n=n, probabilities=[p, 1 - p])
+    after = decide(criterion=CONSENSUS, n=n + more, probabilities=[(1 + p) / 2, (1 - p) / 2])
     assert before.state != "retired" or after.state == "retired"
 
 

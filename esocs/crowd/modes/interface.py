@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from esocs.crowd.posterior import Fixed, ReadOut
+from esocs.crowd.skill import VolunteerSkill
 from esocs.crowd.votes import Votes
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -44,6 +45,8 @@ class Learned(ABC):
 
     n_answers: int
     n_volunteers: int
+    skill: VolunteerSkill | None = None
+    """Everybody's skill in bits and who is heard, where the mode judges."""
 
     @property
     @abstractmethod

@@ -1,0 +1,307 @@
+"""What one more submission does to its subject: sums, counts, retirement and history, written under the status's lock.
+
+`Classification` and `Answer` rows are the source of truth. A subject whose epoch is no longer kept (it waited unseen,
+or retired long ago) is summed again from its rows under the current one, so that its sum always is that of one epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from esocs.crowd import posterior, rules
+from esocs.crowd.posterior import ReadOut
+from esocs.crowd.rules import Answered, Decision, Rule
+from esocs.jobs.services import enqueue
+from esocs.projects.rules import Choice
+
+
+@dataclass(kw_only=True)
+class LockedStatus:
+    """The locked status row with what of its workflow the submission needs."""
+
+    id: int
+    subject_id: int
+    state: str
+    audience: str
+    review: str
+    retired_at: datetime | None
+    epoch_id: int | None
+    machine_answer: int | None
+    machine_prior: list[int] | None
+    count: int
+    workflow_id: int
+    project_id: int
+    active: bool
+    retirement: Any
+    first_task: str
+    major: int
+    minor: int
+    served_at: datetime | None
+    rules: list[Rule] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """The frozen skill that a subject's sums are of."""
+
+    id: int
+    number: int
+    read_out: ReadOut
+
+
+@dataclass
+class Worth:
+    """What an answer to one question adds to: the sums so far, and this volunteer's terms under the epoch."""
+
+    sums: list[int] | None = None
+    counts: list[int] | None = None
+    terms: list[int] | None = None
+    log_prior: list[int] | None = None
+    temper: float | None = None
+    confusion: list[float] | None = None
+
+
+Mapper = Callable[[str, int, int, int], int | None]
+"""Question, answer, major and minor version at which it was given → its index today, None where it is gone."""
+
+
+def assess(
+    *,
+    task_key: str,
+    sums: Sequence[int],
+    counts: Sequence[int],
+    temper: float | None,
+    read_out: ReadOut | str,
+    confusion: Sequence[float] | None,
+    criterion: Any,
+) -> Answered:
+    """What is known about a question, from its sums."""
+    p = posterior.read_out(sums, temper or posterior.UNFITTED_TEMPER, votes=sum(counts), kind=read_out)
+    options = (criterion or {}).get("options") or {}
+    worth_asking = None
+    if confusion is not None and options.get("error_cost") and options.get("vote_cost"):
+        K = len(p)
+        worth_asking = bool(
+            posterior.worth_asking(
+                np.array(p),
+                np.array(confusion).reshape(K, K),
+                error_cost=float(options["error_cost"]),
+                vote_cost=float(options["vote_cost"]),
+            )
+        )
+    return Answered.of(p, counts, task_key=task_key, worth_asking=worth_asking)
+
+
+# Answers are kept as they were given: their indices are those of the classification's own version.
+WRITE_ANSWERS = """
+WITH answered AS (
+    INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
+    SELECT %(classification)s, %(status)s, %(volunteer)s, x.task_key, x.answer, %(counted)s
+    FROM unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
+), freed AS (
+    DELETE FROM crowd_assignment WHERE status_id = %(status)s AND volunteer_id = %(volunteer)s
+)"""
+
+CHANGED = """, changed AS (
+    INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
+        answer, probability, author_id)
+    VALUES (%(status)s, %(before)s, %(state)s, %(cause)s, %(reason)s, %(number)s, %(count)s, %(answer)s,
+        %(probability)s, %(author)s)
+)"""
+
+COUNT_ONE = """
+UPDATE crowd_subjectstatus
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s, epoch_id), updated_at = now()
+WHERE id = %(status)s"""
+
+COUNT_AND_CHANGE = """
+UPDATE crowd_subjectstatus
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s, epoch_id), updated_at = now(),
+    state = %(state)s, audience = CASE WHEN %(state)s = 'contested' THEN 'experts' ELSE audience END,
+    retirement_reason = %(reason)s, review = %(review)s,
+    retired_at = CASE WHEN %(retires)s THEN now() END,
+    retirement_cause = CASE WHEN %(retires)s THEN 'rule' ELSE '' END,
+    retired_epoch_number = CASE WHEN %(retires)s THEN %(number)s::int END,
+    retired_count = CASE WHEN %(retires)s THEN %(count)s::int END,
+    retired_answer = CASE WHEN %(retires)s THEN %(answer)s::int END,
+    retired_probability = CASE WHEN %(retires)s THEN %(probability)s::float8 END
+WHERE id = %(status)s"""
+
+CONSENSUS_COLUMNS = (
+    "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"
+)
+CONSENSUS_CONFLICT = """ON CONFLICT (status_id, task_key) DO UPDATE SET log_posterior = EXCLUDED.log_posterior,
+        answer_counts = EXCLUDED.answer_counts, answer = EXCLUDED.answer, probability = EXCLUDED.probability,
+        majority = EXCLUDED.majority, flagged = EXCLUDED.flagged, updated_at = EXCLUDED.updated_at"""
+
+SUM_AGAIN = """
+SELECT a.task_key, a.answer, c.workflow_major, c.workflow_minor, COALESCE(own.terms, everybody.terms)
+FROM crowd_answer a
+JOIN crowd_classification c ON c.id = a.classification_id
+LEFT JOIN crowd_skill own
+    ON own.epoch_id = %(epoch)s AND own.task_key = a.task_key AND own.volunteer_id = a.volunteer_id
+LEFT JOIN crowd_skill everybody
+    ON everybody.epoch_id = %(epoch)s AND everybody.task_key = a.task_key AND everybody.volunteer_id IS NULL
+WHERE a.status_id = %(status)s AND a.counted AND a.task_key = ANY(%(tasks)s)
+"""
+
+
+def write_counted(
+    cursor: Any,
+    status: LockedStatus,
+    *,
+    choices: list[Choice],
+    worth: dict[str, Worth],
+    epoch: Epoch | None,
+    to_today: Mapper,
+    parameters: dict[str, Any],
+) -> bool:
+    """Write the answers, add their terms, and retire the subject if that settles it.
+
+    Args:
+        cursor: inside the transaction that holds the status's lock.
+        status: the locked row.
+        choices: what was answered, in today's indices; the first task's first.
+        worth: what is known of each question.
+        epoch: whose terms `worth` holds; None before the first.
+        to_today: see `Mapper`.
+        parameters: classification, status, volunteer, counted, tasks and answers (as given).
+
+    Returns:
+        Whether the subject is retired by now.
+    """
+    if epoch is not None and epoch.id != status.epoch_id and status.count:
+        _sum_again(cursor, status, choices, worth, epoch, to_today)
+    elif epoch is not None and epoch.id != status.epoch_id:
+        for known in worth.values():
+            known.sums = None
+    rows: list[list[Any]] = []
+    answered: list[Answered] = []
+    for choice in choices:
+        known = worth[choice.task_key]
+        sums, counts = _add(status, choice, known, epoch)
+        made = assess(
+            task_key=choice.task_key,
+            sums=sums,
+            counts=counts,
+            temper=known.temper,
+            read_out=epoch.read_out if epoch else ReadOut.TEMPERED,
+            confusion=known.confusion,
+            criterion=status.retirement,
+        )
+        answered.append(made)
+        rows.append([status.id, choice.task_key, sums, counts, made.answer, made.p, made.majority, made.flagged])
+    decision = rules.decide(
+        criterion=status.retirement,
+        n=status.count + 1,
+        answered=answered,
+        machine_answer=status.machine_answer,
+        rules=status.rules,
+        first_task=status.first_task,
+    )
+    leading = next((q for q in answered if q.task_key.partition(".")[0] == status.first_task), Answered(""))
+    changes = status.state not in {"retired", decision.state}
+    parameters |= {"epoch": epoch.id if epoch else None}
+    if changes:
+        parameters |= _change(status, decision, leading, epoch)
+    cursor.execute(_statement(rows, parameters, changes=changes), parameters)
+    order_effects(decision, subject_id=status.subject_id)
+    return status.state == "retired" or decision.state == "retired"
+
+
+def order_effects(decision: Decision, *, subject_id: int) -> None:
+    """Order what the rules that hold do besides retiring: once a rule and subject, in the caller's transaction."""
+    for rule_id in decision.fired:
+        key = f"rule/{rule_id}/subject/{subject_id}"
+        enqueue("crowd.apply_rule", key=key, payload={"rule_id": rule_id, "subject_id": subject_id})
+
+
+def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
+    """The sum before any vote: the machine's opinion of the first question, else the classes' shares."""
+    hears_machine = task_key == status.first_task and read_out != ReadOut.SHARES
+    if hears_machine and status.machine_prior is not None and len(status.machine_prior) == n_answers:
+        return status.machine_prior
+    if known.log_prior is not None and len(known.log_prior) == n_answers:
+        return known.log_prior
+    return [0] * n_answers
+
+
+def _add(status: LockedStatus, choice: Choice, known: Worth, epoch: Epoch | None) -> tuple[list[int], list[int]]:
+    """Sums and counts with this answer. Skill of another number of answers waits for the refit that will know them."""
+    K = choice.n_answers
+    read_out = epoch.read_out if epoch else ReadOut.TEMPERED
+    sums = known.sums
+    if sums is None or len(sums) != K:
+        sums = start_of(status, known, task_key=choice.task_key, n_answers=K, read_out=read_out)
+    if known.terms is not None and len(known.terms) == K * K:
+        sums = posterior.add(sums, known.terms, choice.answer)
+    counts = known.counts if known.counts is not None and len(known.counts) == K else [0] * K
+    return list(sums), [n + (i == choice.answer) for i, n in enumerate(counts)]
+
+
+def _sum_again(
+    cursor: Any,
+    status: LockedStatus,
+    choices: list[Choice],
+    worth: dict[str, Worth],
+    epoch: Epoch,
+    to_today: Mapper,
+) -> None:
+    """Replace each question's sums and counts by those of the subject's rows under an epoch."""
+    fresh: dict[str, tuple[list[int], list[int]]] = {}
+    for choice in choices:
+        key, K = choice.task_key, choice.n_answers
+        start = start_of(status, worth[key], task_key=key, n_answers=K, read_out=epoch.read_out)
+        fresh[key] = list(start), [0] * K
+    # The row of this very submission is not among the answers yet.
+    cursor.execute(SUM_AGAIN, {"epoch": epoch.id, "status": status.id, "tasks": list(worth)})
+    for key, given, major, minor, terms in cursor.fetchall():
+        sums, counts = fresh[key]
+        answer = to_today(key, given, major, minor)
+        if answer is None or answer >= len(counts):
+            continue
+        counts[answer] += 1
+        if terms is not None and len(terms) == len(sums) ** 2:
+            fresh[key] = posterior.add(sums, terms, answer), counts
+    for key, (sums, counts) in fresh.items():
+        worth[key].sums, worth[key].counts = sums, counts
+
+
+def _change(status: LockedStatus, decision: Decision, leading: Answered, epoch: Epoch | None) -> dict[str, Any]:
+    retires = decision.state == "retired"
+    review = "contested" if decision.state == "contested" else "flagged" if retires and leading.flagged else ""
+    return {
+        "before": status.state,
+        "state": decision.state,
+        "cause": "submission",
+        "reason": decision.reason,
+        "review": review,
+        "retires": retires,
+        "number": epoch.number if epoch else None,
+        "count": status.count + 1,
+        "answer": leading.answer,
+        "probability": leading.p,
+        "author": None,
+    }
+
+
+def _statement(rows: list[list[Any]], parameters: dict[str, Any], *, changes: bool) -> str:
+    """The one statement that writes answers, sums, status and history; adds the rows' values to `parameters`."""
+    summed = ""
+    if rows:
+        types = ("", "", "::bigint[]", "::int[]", "", "", "", "")
+        values = []
+        for r, row in enumerate(rows):
+            parameters |= {f"c{r}_{i}": value for i, value in enumerate(row)}
+            values.append("(" + ", ".join(f"%(c{r}_{i})s{types[i]}" for i in range(len(row))) + ", now())")
+        summed = f""", summed AS (
+    INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS}) VALUES {", ".join(values)}
+    {CONSENSUS_CONFLICT}
+)"""
+    return WRITE_ANSWERS + summed + (CHANGED + COUNT_AND_CHANGE if changes else COUNT_ONE)

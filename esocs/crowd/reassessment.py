@@ -1,0 +1,287 @@
+"""Many subjects' consensus and state worked out again: under a new epoch of skill, or under changed rules.
+
+Both write only what differs, with its history, under the locks of the status rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from django.db.models import Q
+from numpy.typing import NDArray
+
+from esocs.crowd import posterior, rules
+from esocs.crowd.answers import read_answers_of
+from esocs.crowd.live import CONSENSUS_COLUMNS, CONSENSUS_CONFLICT, assess, order_effects
+from esocs.crowd.models import Consensus, Skill, SkillEpoch, StatusChange, SubjectRule, SubjectStatus
+from esocs.crowd.posterior import ReadOut
+from esocs.crowd.rules import Answered, Decision, Rule
+from esocs.crowd.votes import Votes
+from esocs.projects.models import Workflow
+from esocs.projects.rules import Question, list_questions
+
+ROWS_AT_ONCE = 5_000
+
+
+@dataclass(kw_only=True)
+class Assessed:
+    """One subject: what is known of each question it was asked, and what follows."""
+
+    status: SubjectStatus
+    answered: list[Answered] = field(default_factory=list)
+    sums: list[list[int]] = field(default_factory=list)
+
+    def decide(self, workflow: Workflow, chosen: Sequence[Rule]) -> Decision:
+        """By the criterion and the rules given."""
+        return rules.decide(
+            criterion=workflow.retirement,
+            n=self.status.classifications_count,
+            answered=self.answered,
+            machine_answer=self.status.machine_answer,
+            rules=chosen,
+            first_task=workflow.first_task,
+        )
+
+    def leading(self, first_task: str) -> Answered:
+        """The first task's first question."""
+        return next((q for q in self.answered if q.task_key.partition(".")[0] == first_task), Answered(""))
+
+
+def list_rules(workflow: Workflow) -> list[Rule]:
+    """The active rules of a workflow, in their order."""
+    rows = SubjectRule.objects.filter(workflow=workflow, active=True).order_by("position", "id")
+    return [Rule(row.pk, row.condition, row.effect, row.reason) for row in rows]
+
+
+def move_open_subjects(workflow: Workflow, epoch: SkillEpoch) -> None:
+    """Recompute the open subjects that have answers under the new epoch, and retire what now can be.
+
+    Those that nobody has answered yet keep their prior: their first answer takes them to the epoch of that moment.
+    """
+    statuses = list(
+        SubjectStatus.objects.select_for_update(of=("self",))
+        .filter(workflow=workflow, state=SubjectStatus.State.OPEN, classifications_count__gt=0)
+        .order_by("id")
+    )
+    # Read after the locks: every counted answer of these subjects is committed, or waits behind us.
+    assessed = {status.pk: Assessed(status=status) for status in statuses}
+    for question in list_questions(workflow.tasks, workflow.first_task):
+        _sum_question(workflow, epoch, question, assessed)
+    chosen = list_rules(workflow)
+    _write_consensus(list(assessed.values()))
+    _write_states(
+        workflow,
+        [(subject, subject.decide(workflow, chosen)) for subject in assessed.values()],
+        cause=StatusChange.Cause.REFIT,
+        epoch=epoch,
+    )
+
+
+def _sum_question(workflow: Workflow, epoch: SkillEpoch, question: Question, assessed: dict[int, Assessed]) -> None:
+    """Add one question's sums and counts to the subjects that were asked it."""
+    rows = read_answers_of(workflow, question, assessed)
+    statuses, subject = np.unique(rows[:, 0], return_inverse=True)
+    volunteers, volunteer = np.unique(rows[:, 1], return_inverse=True)
+    if not len(statuses):
+        return
+    K = question.n_answers
+    everybody = Skill.objects.get(epoch=epoch, task_key=question.key, volunteer=None)
+    votes = Votes.build(
+        subject=subject,
+        volunteer=volunteer,
+        answer=rows[:, 2],
+        n_subjects=len(statuses),
+        n_volunteers=len(volunteers),
+        n_answers=K,
+    )
+    terms = np.tile(np.array(everybody.terms, np.int64), (len(volunteers), 1))
+    own = Skill.objects.filter(epoch=epoch, task_key=question.key, volunteer__in=volunteers.tolist())
+    for volunteer_id, values in own.values_list("volunteer_id", "terms").iterator(chunk_size=5000):
+        terms[np.searchsorted(volunteers, volunteer_id)] = values
+    pair_terms = posterior.pair_terms_of(terms.reshape(-1, K, K), votes.pairs)
+    start = _starts(workflow, question, [assessed[pk].status for pk in statuses.tolist()], everybody, epoch)
+    sums = posterior.batch(votes, pair_terms=pair_terms, start=start)
+    counts = np.zeros((len(statuses), K), np.int64)
+    np.add.at(counts, (subject, rows[:, 2]), 1)
+    for pk, L, n in zip(statuses.tolist(), sums.tolist(), counts.tolist(), strict=True):
+        known = assess(
+            task_key=question.key,
+            sums=L,
+            counts=n,
+            temper=everybody.temper,
+            read_out=epoch.read_out,
+            confusion=everybody.confusion,
+            criterion=workflow.retirement,
+        )
+        assessed[pk].answered.append(known)
+        assessed[pk].sums.append(L)
+
+
+def _starts(
+    workflow: Workflow,
+    question: Question,
+    statuses: list[SubjectStatus],
+    everybody: Skill,
+    epoch: SkillEpoch,
+) -> NDArray[np.int64]:
+    start = np.tile(np.array(everybody.log_prior, np.int64), (len(statuses), 1))
+    if question.key == workflow.first_task and epoch.read_out != ReadOut.SHARES:
+        for row, status in enumerate(statuses):
+            if status.machine_prior is not None and len(status.machine_prior) == question.n_answers:
+                start[row] = status.machine_prior
+    return start
+
+
+def reconsider(workflow: Workflow, *, first_id: int, last_id: int, author_id: int | None = None) -> int:
+    """Decide again, by the workflow's present criterion and rules, on subjects that a rule decided or may decide.
+
+    What is known of a subject stays as it was: a retired one is judged by its own epoch, n and p. What an expert or a
+    person retired stays retired.
+
+    Args:
+        workflow: whose setting has changed.
+        first_id: of the statuses.
+        last_id: included.
+        author_id: who changed the setting.
+
+    Returns:
+        How many subjects changed.
+    """
+    wanted = SubjectStatus.objects.filter(workflow=workflow, id__gte=first_id, id__lte=last_id)
+    automatic = Q(state="open") | Q(state="contested") | Q(state="retired", retirement_cause="rule")
+    statuses = list(wanted.filter(automatic).select_for_update(of=("self",)).select_related("epoch").order_by("id"))
+    chosen = list_rules(workflow)
+    decided = [(subject, subject.decide(workflow, chosen)) for subject in assess_as_known(workflow, statuses)]
+    return _write_states(workflow, decided, cause=StatusChange.Cause.SETTING, epoch=None, author_id=author_id)
+
+
+def assess_as_known(workflow: Workflow, statuses: Sequence[SubjectStatus]) -> list[Assessed]:
+    """The subjects as their consensus rows say, each under its own epoch."""
+    assessed = {status.pk: Assessed(status=status) for status in statuses}
+    epochs = {status.epoch_id for status in statuses if status.epoch_id}
+    everybody = {(s.epoch_id, s.task_key): s for s in Skill.objects.filter(epoch__in=epochs, volunteer=None)}
+    order = {q.key: place for place, q in enumerate(list_questions(workflow.tasks, workflow.first_task))}
+    rows = Consensus.objects.filter(status__in=list(assessed), task_key__in=list(order))
+    for row in sorted(rows, key=lambda row: order[row.task_key]):
+        status = assessed[row.status_id].status
+        skill = everybody.get((status.epoch_id or 0, row.task_key))
+        assessed[row.status_id].answered.append(
+            assess(
+                task_key=row.task_key,
+                sums=row.log_posterior,
+                counts=row.answer_counts,
+                temper=skill.temper if skill else None,
+                read_out=status.epoch.read_out if status.epoch else ReadOut.TEMPERED,
+                confusion=skill.confusion if skill else None,
+                criterion=workflow.retirement,
+            )
+        )
+    return list(assessed.values())
+
+
+def _write_consensus(assessed: list[Assessed]) -> None:
+    rows = [
+        {
+            "status_id": subject.status.pk,
+            "task_key": known.task_key,
+            "sums": sums,
+            "counts": list(known.votes),
+            "answer": known.answer,
+            "p": known.p,
+            "majority": known.majority,
+            "flagged": known.flagged,
+        }
+        for subject in assessed
+        for known, sums in zip(subject.answered, subject.sums, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        for low in range(0, len(rows), ROWS_AT_ONCE):
+            cursor.execute(
+                f"""INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS})
+                SELECT x.status_id, x.task_key, x.sums, x.counts, x.answer, x.p, x.majority, x.flagged, now()
+                FROM jsonb_to_recordset(%s::jsonb) AS x(status_id bigint, task_key text, sums bigint[], counts int[],
+                    answer int, p float8, majority int, flagged boolean)
+                {CONSENSUS_CONFLICT}""",
+                [json.dumps(rows[low : low + ROWS_AT_ONCE])],
+            )
+
+
+def _write_states(
+    workflow: Workflow,
+    decided: Sequence[tuple[Assessed, Decision]],
+    *,
+    cause: StatusChange.Cause,
+    epoch: SkillEpoch | None,
+    author_id: int | None = None,
+) -> int:
+    """Write the subjects whose state or reason changes, with their history, and order what the rules order."""
+    if epoch is not None:
+        SubjectStatus.objects.filter(pk__in=[subject.status.pk for subject, _ in decided]).update(epoch=epoch)
+    changed = [
+        _changed(workflow, subject, decision, epoch)
+        for subject, decision in decided
+        if (decision.state, decision.reason) != (subject.status.state, subject.status.retirement_reason)
+    ]
+    with connection.cursor() as cursor:
+        for low in range(0, len(changed), ROWS_AT_ONCE):
+            parameters = {
+                "rows": json.dumps(changed[low : low + ROWS_AT_ONCE]),
+                "cause": cause,
+                "author": author_id,
+            }
+            cursor.execute(WRITE_CHANGED, parameters)
+    for subject, decision in decided:
+        order_effects(decision, subject_id=subject.status.subject_id)
+    return len(changed)
+
+
+def _changed(workflow: Workflow, subject: Assessed, decision: Decision, epoch: SkillEpoch | None) -> dict[str, Any]:
+    status, leading = subject.status, subject.leading(workflow.first_task)
+    known_by = epoch or status.epoch
+    review = "contested" if decision.state == "contested" else ""
+    if decision.state == "retired" and leading.flagged:
+        review = "flagged"
+    return {
+        "status_id": status.pk,
+        "before": status.state,
+        "state": decision.state,
+        "reason": decision.reason,
+        # An audit that was drawn goes on, whatever else becomes of the subject.
+        "review": status.review if status.review == "audit" else review,
+        "number": known_by.number if known_by else None,
+        "n": status.classifications_count,
+        "answer": leading.answer,
+        "p": leading.p,
+    }
+
+
+# A subject that was retired and stays so (for another reason) keeps the moment and what was known then.
+WRITE_CHANGED = """
+WITH x AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(status_id bigint, before text, state text, reason text,
+        review text, number int, n int, answer int, p float8)
+), history AS (
+    INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
+        answer, probability, author_id)
+    SELECT status_id, before, state, %(cause)s, reason, number, n, answer, p, %(author)s FROM x
+)
+UPDATE crowd_subjectstatus st SET state = x.state, retirement_reason = x.reason, review = x.review, updated_at = now(),
+    audience = CASE WHEN x.state = 'contested' THEN 'experts'
+        WHEN x.before = 'contested' AND x.state = 'open' THEN 'volunteers' ELSE st.audience END,
+    retired_at = CASE WHEN x.state = 'retired' THEN COALESCE(st.retired_at, now()) END,
+    retirement_cause = CASE WHEN x.state = 'retired' THEN 'rule' ELSE '' END,
+    retired_epoch_number = CASE WHEN x.before = 'retired' AND x.state = 'retired' THEN st.retired_epoch_number
+        WHEN x.state = 'retired' THEN x.number END,
+    retired_count = CASE WHEN x.before = 'retired' AND x.state = 'retired' THEN st.retired_count
+        WHEN x.state = 'retired' THEN x.n END,
+    retired_answer = CASE WHEN x.before = 'retired' AND x.state = 'retired' THEN st.retired_answer
+        WHEN x.state = 'retired' THEN x.answer END,
+    retired_probability = CASE WHEN x.before = 'retired' AND x.state = 'retired' THEN st.retired_probability
+        WHEN x.state = 'retired' THEN x.p END
+FROM x WHERE st.id = x.status_id
+"""

@@ -1,0 +1,104 @@
+"""What experts look at: contested and flagged subjects, and the audit that certificates are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now, Random
+
+from esocs.crowd.certificates import CONFIDENCE, Certificate, certify
+from esocs.crowd.models import GoldStandard, SubjectStatus
+from esocs.projects.models import Workflow
+
+THRESHOLDS = (0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewCounts:
+    """How many subjects wait for an expert, and why."""
+
+    routed: int
+    contested: int
+    flagged: int
+    audit: int
+
+    @property
+    def total(self) -> int:
+        return self.routed + self.contested + self.flagged + self.audit
+
+
+def count_review(workflow: Workflow) -> ReviewCounts:
+    """What waits: sent to the experts by the machine's route or a reservation, contested, flagged, drawn for audit."""
+    rows = SubjectStatus.objects.filter(workflow=workflow)
+    counts = rows.aggregate(
+        routed=Count("id", filter=Q(audience="experts", state="open")),
+        **{name: Count("id", filter=Q(review=name)) for name in ("contested", "flagged", "audit")},
+    )
+    return ReviewCounts(**counts)
+
+
+def list_review(workflow: Workflow, *, kind: str = "") -> QuerySet[SubjectStatus]:
+    """Subjects that wait for an expert's review, in the order in which they are asked."""
+    rows = SubjectStatus.objects.filter(workflow=workflow).exclude(review="")
+    if kind:
+        rows = rows.filter(review=kind)
+    return rows.order_by("priority", "random_key")
+
+
+@transaction.atomic
+def draw_audit(*, workflow: Workflow, size: int) -> int:
+    """Draw retired subjects uniformly at random for the experts' audit. Returns how many were drawn.
+
+    Only subjects that volunteers retired, that no expert has answered, and that were not drawn before.
+    """
+    gold = GoldStandard.objects.filter(workflow=workflow, subject=OuterRef("subject"))
+    candidates = SubjectStatus.objects.filter(
+        ~Exists(gold), workflow=workflow, state="retired", retirement_cause="rule", audited_at__isnull=True
+    )
+    drawn = list(candidates.order_by(Random()).values_list("pk", flat=True)[: max(size, 0)])
+    return SubjectStatus.objects.filter(pk__in=drawn).update(audited_at=Now(), review="audit", updated_at=Now())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The audit of a workflow's consensus: what was drawn, what is answered, and what it certifies."""
+
+    drawn: int
+    answered: int
+    certificates: list[Certificate]
+
+    @property
+    def pending(self) -> int:
+        return self.drawn - self.answered
+
+
+def get_audit(workflow: Workflow) -> Audit:
+    """Certificates at the workflow's own τ and at the usual ones, from the audited subjects that experts answered.
+
+    The consensus is the one at retirement, which was made before the expert was asked.
+    """
+    retired = SubjectStatus.objects.filter(
+        workflow=workflow, retirement_cause="rule", retirement_reason="consensus", retired_answer__isnull=False
+    )
+    gold = dict(
+        GoldStandard.objects.filter(workflow=workflow, task_key=workflow.first_task).values_list("subject_id", "answer")
+    )
+    drawn = list(
+        retired.filter(audited_at__isnull=False).values_list("subject_id", "retired_answer", "retired_probability")
+    )
+    answered = [(answer, p, gold[subject]) for subject, answer, p in drawn if subject in gold]
+    own = (workflow.retirement.get("options") or {}).get("threshold", 0.95)
+    return Audit(
+        drawn=len(drawn),
+        answered=len(answered),
+        certificates=certify(
+            p=np.array([p for _, p, _ in answered], float),
+            wrong=np.array([answer != truth for answer, _, truth in answered], bool),
+            retired_p=np.array(list(retired.values_list("retired_probability", flat=True)), float),
+            thresholds=sorted({float(own), *THRESHOLDS}),
+            confidence=CONFIDENCE,
+        ),
+    )

@@ -1,0 +1,87 @@
+"""Drawings, texts, surveys and sliders of each subject, summarised anew after new classifications.
+
+`Classification.annotations` is the source of truth; `TaskSummary` rows are made from it whole, never added to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from esocs.crowd.models import Classification, SubjectStatus, TaskSummary
+from esocs.crowd.summaries import Response, summarise_task
+from esocs.projects.models import Workflow
+
+SUBJECTS_AT_ONCE = 500
+SUMMARISED = frozenset({"drawing", "text", "survey", "slider", "dropdown", "dropdown-simple"})
+
+
+def summarised_tasks(workflow: Workflow) -> dict[str, dict[str, Any]]:
+    """The workflow's tasks that have a summary in place of a consensus."""
+    return {key: task for key, task in workflow.tasks.items() if task.get("type") in SUMMARISED}
+
+
+def list_workflows_to_summarise() -> list[int]:
+    """Workflows with such tasks and subjects whose summaries are older than their classifications."""
+    workflows = Workflow.objects.filter(classifications__isnull=False).distinct()
+    return [workflow.pk for workflow in workflows if summarised_tasks(workflow) and _stale(workflow).exists()]
+
+
+def _stale(workflow: Workflow) -> Any:
+    """Statuses whose number of counted classifications is not the one their summaries were made of."""
+    made_of = TaskSummary.objects.filter(status=OuterRef("pk")).order_by("counted").values("counted")[:1]
+    rows = SubjectStatus.objects.filter(workflow=workflow, classifications_count__gt=0)
+    rows = rows.annotate(made_of=Subquery(made_of))
+    return rows.filter(Q(made_of__isnull=True) | ~Q(made_of=F("classifications_count"))).order_by("id")
+
+
+def summarise_workflow(workflow: Workflow) -> Callable[[], None] | None:
+    """Summarise some hundred subjects with new classifications; the returned effect writes them.
+
+    Returns:
+        None when every summary is up to date.
+    """
+    tasks = summarised_tasks(workflow)
+    statuses = {row.subject_id: row for row in _stale(workflow)[:SUBJECTS_AT_ONCE]}
+    if not tasks or not statuses:
+        return None
+    rows = Classification.objects.filter(workflow=workflow, subject__in=list(statuses), counted=True)
+    responses: dict[tuple[int, str], list[Response]] = defaultdict(list)
+    counted: dict[int, int] = defaultdict(int)
+    given = rows.order_by("id").values_list("subject_id", "volunteer_id", "annotations")
+    for subject_id, volunteer_id, answers in given.iterator(chunk_size=500):
+        counted[subject_id] += 1
+        for answer in answers:
+            if answer.get("task") in tasks:
+                responses[subject_id, answer["task"]].append(Response(volunteer_id, answer.get("value")))
+    summaries = []
+    for subject_id, n in counted.items():
+        for key, task in tasks.items():
+            found = summarise_task(task, responses[subject_id, key])
+            summaries.append(
+                TaskSummary(
+                    status=statuses[subject_id],
+                    task_key=key,
+                    kind=found.kind,
+                    seen_by=found.seen_by,
+                    counted=n,
+                    rejected=found.rejected,
+                    value=found.value,
+                    updated_at=Now(),
+                )
+            )
+
+    def write() -> None:
+        TaskSummary.objects.bulk_create(
+            summaries,
+            update_conflicts=True,
+            unique_fields=["status", "task_key"],
+            update_fields=["kind", "seen_by", "counted", "rejected", "value", "updated_at"],
+            batch_size=500,
+        )
+
+    return write
