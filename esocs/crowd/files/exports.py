@@ -22,7 +22,7 @@ from esocs.crowd.files.workflows import WorkflowTexts, parse_version, raise_fiel
 
 NEEDED = ("annotations", "subject_ids")
 TRUE = frozenset({"true", "t", "1"})
-ROWS_BETWEEN_REPORTS = 1000
+ROWS_BETWEEN_REPORTS = 50_000
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -76,7 +76,11 @@ def stream_votes(
 
 
 def read_votes(
-    path: Path, *, gold: Mapping[str, str] | None = None, strict: bool = False
+    path: Path,
+    *,
+    gold: Mapping[str, str] | None = None,
+    strict: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[QuestionTable, ReadReport]:
     """All votes of a file as one table; a volunteer's first vote on a subject counts.
 
@@ -84,6 +88,7 @@ def read_votes(
         path: see `stream_votes`.
         gold: experts' answers by subject; subjects and answers that nobody voted on are allowed.
         strict: an empty cell is an error.
+        on_progress: is told the number of rows read, of an unknown total (0).
 
     Raises:
         VotesFileError: see `stream_votes`.
@@ -94,6 +99,8 @@ def read_votes(
     for batch in stream_votes(path, report=report, strict=strict):
         for name in COLUMNS:
             parts[name].append(indices[name].numbers(batch.column(name)))
+        if on_progress:
+            on_progress(report.rows, 0)
     for label in (gold or {}).values():
         indices["answer"].number(label)
     names, columns = {}, {}
