@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from esocs.crowd import posterior
-from esocs.crowd.dawid_skene import Votes, fit_votes
+from esocs.crowd.modes import DEFAULT_MODE, MODES, Gathered, get_mode
+from esocs.crowd.modes.consensus import reach_consensus
 from tests.benchmarks.crowd_sets import CrowdSet, accuracy, calibration_error, log_loss, sets_for
 from tests.benchmarks.report import parse_arguments, print_result, print_table
 
 GOLD_SHARE = 0.1
 GOLD_DRAWS = 5
 FLAG_POINTS = 3.0
+NEEDS_GOLD = "swap"
 
 Probabilities = NDArray[np.float64]
 
@@ -36,24 +37,10 @@ class Scores:
         return cls(accuracy(p, truth), log_loss(p, truth), calibration_error(p, truth))
 
 
-def ours(crowd: CrowdSet, gold: NDArray[np.int64] | None = None) -> Probabilities:
-    """The product's read-out: skill from the fit, sums under it, tempered."""
-    votes = Votes.build(
-        subject=crowd.subject,
-        volunteer=crowd.volunteer,
-        answer=crowd.answer,
-        n_subjects=crowd.n_subjects,
-        n_volunteers=crowd.n_volunteers,
-        n_answers=crowd.n_answers,
-    )
-    fitted = fit_votes(votes, strength=np.full(crowd.n_volunteers, 8, np.float32), gold=gold)
-    terms = posterior.log_likelihood_terms(fitted.confusion)
-    start = np.tile(posterior.to_fixed(np.log(fitted.class_prior)), (crowd.n_subjects, 1))
-    sums = posterior.batch(votes, pair_terms=posterior.pair_terms_of(terms, votes.pairs), start=start)
-    temper = posterior.UNFITTED_TEMPER
-    if gold is not None:
-        temper = posterior.fit_temper(sums, gold, votes=votes.per_subject)
-    return posterior.read_out_all(sums, temper, votes=votes.per_subject)
+def ours(crowd: CrowdSet, gold: NDArray[np.int64] | None = None, *, mode: str = DEFAULT_MODE) -> Probabilities:
+    """The product's read-out under one of its modes."""
+    gathered = Gathered(votes=crowd.votes(), gold=gold)
+    return reach_consensus(gathered, get_mode(mode).learn(gathered)).probabilities
 
 
 def peers(crowd: CrowdSet, *, slow_votes: int) -> dict[str, Probabilities]:
@@ -100,22 +87,31 @@ def _crowdlab(crowd: CrowdSet) -> Probabilities:
 
 
 def scores_of(crowd: CrowdSet, slow_votes: int) -> dict[str, Scores]:
-    """Every method's scores on one set; `ours with gold` is the mean of a few draws of the gold."""
+    """Every method's scores on one set; the default mode is `ours`, the other modes `ours: name`."""
     p = ours(crowd)
-    found = {"ours": Scores.of(p, crowd.truth)}
+    found = {"ours": Scores.of(p, crowd.truth), "ours with gold": _with_gold(crowd)}
+    for mode in MODES:
+        if mode == NEEDS_GOLD:
+            found[f"ours: {mode} with gold"] = _with_gold(crowd, mode=mode)
+        elif mode != DEFAULT_MODE:
+            found[f"ours: {mode}"] = Scores.of(ours(crowd, mode=mode), crowd.truth)
+    found |= {name: Scores.of(q, crowd.truth) for name, q in peers(crowd, slow_votes=slow_votes).items()}
+    flagged = p.argmax(axis=1) != crowd.shares().argmax(axis=1)
+    found["flagged"] = Scores(100 * float(flagged.mean()), 0.0, 0.0)
+    return found
+
+
+def _with_gold(crowd: CrowdSet, *, mode: str = DEFAULT_MODE) -> Scores:
+    """The mean of a few draws of the gold, which is left out of the score."""
     known, rng = np.flatnonzero(crowd.known), np.random.default_rng(0)
     draws = []
     for _ in range(GOLD_DRAWS):
         chosen = rng.choice(known, max(1, int(GOLD_SHARE * len(known))), replace=False)
         gold, rest = np.full(crowd.n_subjects, -1), crowd.truth.copy()
         gold[chosen], rest[chosen] = crowd.truth[chosen], -1
-        scores = Scores.of(ours(crowd, gold), rest)
+        scores = Scores.of(ours(crowd, gold, mode=mode), rest)
         draws.append([scores.accuracy, scores.log_loss, scores.ece])
-    found["ours with gold"] = Scores(*np.mean(draws, axis=0).tolist())
-    found |= {name: Scores.of(q, crowd.truth) for name, q in peers(crowd, slow_votes=slow_votes).items()}
-    flagged = p.argmax(axis=1) != crowd.shares().argmax(axis=1)
-    found["flagged"] = Scores(100 * float(flagged.mean()), 0.0, 0.0)
-    return found
+    return Scores(*np.mean(draws, axis=0).tolist())
 
 
 def main() -> None:

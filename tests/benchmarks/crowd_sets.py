@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from esocs.crowd.votes import first_votes
+from esocs.crowd.votes import Votes, first_votes
 
 Integers = NDArray[np.int64]
 
@@ -33,6 +33,17 @@ class CrowdSet:
     @property
     def known(self) -> NDArray[np.bool_]:
         return self.truth >= 0
+
+    def votes(self) -> Votes:
+        """The votes, sorted."""
+        return Votes.build(
+            subject=self.subject,
+            volunteer=self.volunteer,
+            answer=self.answer,
+            n_subjects=self.n_subjects,
+            n_volunteers=self.n_volunteers,
+            n_answers=self.n_answers,
+        )
 
     def shares(self) -> NDArray[np.float64]:
         """(S, K) share of the votes for each answer; even where there are none."""

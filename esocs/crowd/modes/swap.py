@@ -17,7 +17,10 @@ from esocs.crowd.modes.plain_dawid_skene import MatrixSkill
 from esocs.crowd.votes import checked_log_prior
 
 PSEUDO_VOTES = 1.0
-"""Of each answer in each row (Laplace's rule of succession): even before the first gold subject, then the counts."""
+"""Of each answer in each row: even before the first gold subject, then the counts.
+
+Space Warps gives a start of P the weight of 1/P votes: two a row at its ½, K a row at 1/K.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
