@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import psi
+from scipy.special import expit
 
 from esocs.crowd.shrinkage import (
     Shrinkage,
@@ -193,7 +193,7 @@ def fit_votes(
     if skill is None:
         skill = expectation(None).maximise(strength, learning=False)
     for _ in range(iterations):
-        skill = expectation(skill).maximise(strength, learning=learn_strength)
+        skill = expectation(skill).maximise(strength, learning=learn_strength, before=skill)
     return Fit(
         posterior,
         skill.class_prior,
@@ -242,9 +242,10 @@ class Skill:
         alpha = self.shrinkage.matrix.T[votes.answer]
         alpha *= strength[votes.volunteer, None]
         alpha += self.pair_counts
-        psi(alpha, out=alpha)
-        alpha -= psi(self.volunteer_counts + strength[:, None])[votes.volunteer]
-        return alpha
+        rows = digamma(self.volunteer_counts + strength[:, None])
+        found = digamma(alpha)
+        found -= rows[votes.volunteer]
+        return found
 
 
 @dataclass(frozen=True)
@@ -261,8 +262,14 @@ class Statistics:
     pair_counts: NDArray[np.float64]
     class_counts: NDArray[np.float64]
 
-    def maximise(self, strength: Floats, *, learning: bool) -> Skill:
-        """The M step: class prior, pooled matrix, each volunteer's counts, and the prior over them."""
+    def maximise(self, strength: Floats, *, learning: bool, before: Skill | None = None) -> Skill:
+        """The M step: class prior, pooled matrix, each volunteer's counts, and the prior over them.
+
+        Args:
+            strength: (V,) guessed pseudo-votes.
+            learning: learn which multiple of them, and which share of the pooled matrix, fits best.
+            before: the skill that the E step used: where to look first.
+        """
         votes, K = self.votes, self.votes.n_answers
         class_prior = (self.class_counts + 1) / (self.class_counts.sum() + K)
         by_answer = _sum_rows(votes.answer, n=K)
@@ -272,7 +279,14 @@ class Statistics:
         volunteer_counts = np.asarray(_sum_rows(votes.volunteer, n=votes.n_volunteers) @ self.pair_counts, np.float32)
         shrinkage = Shrinkage(shrinkage_matrix(pooled), 1.0)
         if learning and len(votes.pairs):
-            shrinkage = learn(votes, counts=counts, volunteer_counts=volunteer_counts, pooled=pooled, strength=strength)
+            shrinkage = learn(
+                votes,
+                counts=counts,
+                volunteer_counts=volunteer_counts,
+                pooled=pooled,
+                strength=strength,
+                nearby=before.shrinkage.factor if before else 1.0,
+            )
         return Skill(class_prior.astype(np.float32), pooled, shrinkage, counts, volunteer_counts, strength)
 
 
@@ -325,6 +339,21 @@ def expect(
     pair_counts[:, 1:] = tally.total()
     pair_counts[:, 0] = np.maximum(votes.per_pair - pair_counts[:, 1:].sum(axis=1), 0)
     return Statistics(votes, pair_counts, class_counts)
+
+
+def digamma(x: Floats) -> Floats:
+    """ψ(x) for x > 0, to float32's precision, in a tenth of the time of the exact routine.
+
+    ψ(x) = ψ(x + 4) − 1/x − 1/(x + 1) − 1/(x + 2) − 1/(x + 3), and the asymptotic series above 4
+    (Abramowitz & Stegun 1964, 6.3.5 and 6.3.18).
+    """
+    # 1/x + 1/(x + 3) and 1/(x + 1) + 1/(x + 2) have denominators that differ by 2.
+    product = x * (x + 3)
+    recurrence = (2 * x + 3) * (2 * product + 2) / (product * (product + 2))
+    z = x + 4
+    w = 1 / (z * z)
+    series = np.log(z) - 0.5 / z - w * (1 / 12 - w * (1 / 120 - w * (1 / 252)))
+    return np.asarray(series - recurrence, np.float32)
 
 
 def _product(matrix: sparse.coo_array, dense: Floats) -> Floats:
@@ -381,6 +410,10 @@ def _shares(counts: Floats, *, prior: Floats | None, out: Floats) -> None:
 def _softmax(scores: Floats, *, out: Floats) -> None:
     """Row-wise softmax into `out`; column by column, as rows are short and numpy reduces them slowly."""
     K = scores.shape[1]
+    if K == 2:
+        expit(scores[:, 1] - scores[:, 0], out=out[:, 1])
+        np.subtract(1, out[:, 1], out=out[:, 0])
+        return
     highest = scores[:, 0].copy()
     for k in range(1, K):
         np.maximum(highest, scores[:, k], out=highest)

@@ -42,10 +42,16 @@ class Shrinkage:
     Attributes:
         matrix: (K, K) float32, rows = true answer, sum to 1.
         factor: multiplies the strength guessed for each volunteer.
+        share: of the pooled matrix in `matrix`.
     """
 
     matrix: Floats
     factor: float
+    share: float = POOLED_SHARE
+
+    def around(self, pooled: Floats) -> Shrinkage:
+        """The same strength and share around another pooled matrix."""
+        return Shrinkage(shrinkage_matrix(pooled, self.share), self.factor, self.share)
 
 
 def diagonal_matrix(n_answers: int) -> Floats:
@@ -70,7 +76,15 @@ def shrunken_confusion(counts: Floats, *, shrinkage: Floats, strength: Floats) -
     return np.asarray((counts + pseudo * shrinkage) / total, np.float32)
 
 
-def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Floats, strength: Floats) -> Shrinkage:
+def learn(
+    votes: Votes,
+    *,
+    counts: Floats,
+    volunteer_counts: Floats,
+    pooled: Floats,
+    strength: Floats,
+    nearby: float = 1.0,
+) -> Shrinkage:
     """Empirical Bayes: the strength and share under which the volunteers' counts are most probable.
 
     Volunteers' rows are Dirichlet-multinomial around the shrinkage matrix (Minka 2000, "Estimating a Dirichlet
@@ -82,6 +96,7 @@ def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Flo
         volunteer_counts: (V, K) their sum over each volunteer's pairs.
         pooled: (K, K).
         strength: (V,) guessed pseudo-votes.
+        nearby: where on the grid of factors to begin; there is one summit, so it is found from anywhere.
     """
     K = votes.n_answers
     active = np.unique(votes.volunteer)
@@ -104,14 +119,14 @@ def learn(votes: Votes, *, counts: Floats, volunteer_counts: Floats, pooled: Flo
         cells = gammaln(alpha[cell] + observed).sum() - (pairs_of_cell * gammaln(alpha)).sum()
         return float(rows + cells) - 0.5 * math.log2(factor) ** 2
 
-    best = max((_climb(partial(evidence, share)), share) for share in POOLED_SHARES)
+    best = max((_climb(partial(evidence, share), nearby), share) for share in POOLED_SHARES)
     (_, factor), share = best
-    return Shrinkage(shrinkage_matrix(pooled, share), factor)
+    return Shrinkage(shrinkage_matrix(pooled, share), factor, share)
 
 
-def _climb(evidence: Callable[[float], float]) -> tuple[float, float]:
-    """The best evidence and its factor: uphill from 1 on the grid, as there is one summit."""
-    at = FACTORS.index(1.0)
+def _climb(evidence: Callable[[float], float], nearby: float) -> tuple[float, float]:
+    """The best evidence and its factor: uphill on the grid, as there is one summit."""
+    at = FACTORS.index(nearby)
     height = evidence(FACTORS[at])
     for step in (1, -1):
         while 0 <= at + step < len(FACTORS):

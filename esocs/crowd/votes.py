@@ -49,6 +49,7 @@ class Votes:
     Attributes:
         row: (N,) int32, subject of each vote, counted from its block's first subject.
         column: (N,) int32, pair of each vote, counted from its block's first pair.
+        run_start: (sum of the blocks' pairs + 1,) int64, where the votes of each block's pairs start.
         first_vote: (B + 1,) int64, where each block's votes start.
         first_subject: (B + 1,) int64, where each block's subjects start.
         block_pairs: (sum of the blocks' pairs,) int64, each block's pairs as indices into `pairs`.
@@ -62,6 +63,7 @@ class Votes:
 
     row: NDArray[np.int32]
     column: NDArray[np.int32]
+    run_start: NDArray[np.int64]
     first_vote: NDArray[np.int64]
     first_subject: NDArray[np.int64]
     block_pairs: NDArray[np.int64]
@@ -130,16 +132,15 @@ class Votes:
         key >>= row_bits
         new = np.ones(len(key), bool)
         np.not_equal(key[1:], key[:-1], out=new[1:])
-        key &= (1 << column_bits) - 1
-        block_pairs = key[new]
-        run = np.diff(np.append(np.flatnonzero(new), len(key)))
-        per_pair = np.bincount(block_pairs, run, len(pairs)).astype(np.int64)
-        number = np.cumsum(new, dtype=np.int64, out=key)
-        first_pair = np.concatenate([[0], number])[first_vote]
-        number -= np.repeat(first_pair[:-1] + 1, np.diff(first_vote))
+        run_start = np.append(np.flatnonzero(new), len(key))
+        block_pairs = (key[run_start[:-1]] & ((1 << column_bits) - 1)).astype(np.int64)
+        per_pair = np.bincount(block_pairs, np.diff(run_start), len(pairs)).astype(np.int64)
+        first_pair = np.searchsorted(run_start, first_vote)
+        place = np.arange(len(block_pairs)) - np.repeat(first_pair[:-1], np.diff(first_pair))
         return cls(
             row=row,
-            column=number.astype(np.int32),
+            column=np.repeat(place.astype(np.int32), np.diff(run_start)),
+            run_start=run_start,
             first_vote=first_vote,
             first_subject=first_subject,
             block_pairs=block_pairs,
@@ -178,11 +179,12 @@ class Votes:
             votes = slice(self.first_vote[b], self.first_vote[b + 1])
             pairs = self.block_pairs[self.first_pair[b] : self.first_pair[b + 1]]
             subjects = slice(int(self.first_subject[b]), int(self.first_subject[b + 1]))
-            matrix = sparse.coo_array(
-                (ones[: votes.stop - votes.start], (self.row[votes], self.column[votes])),
-                shape=(subjects.stop - subjects.start, len(pairs)),
-            )
-            blocks.append(Block(subjects, pairs, matrix, matrix.T))
+            runs = self.run_start[self.first_pair[b] : self.first_pair[b + 1] + 1] - votes.start
+            shape = (subjects.stop - subjects.start, len(pairs))
+            data = ones[: votes.stop - votes.start]
+            matrix = sparse.coo_array((data, (self.row[votes], self.column[votes])), shape=shape)
+            transposed = sparse.csr_array((data, self.row[votes], runs.astype(np.int32)), shape=shape[::-1])
+            blocks.append(Block(subjects, pairs, matrix, transposed))
         return tuple(blocks)
 
 
@@ -200,7 +202,7 @@ class Block:
     subjects: slice
     pairs: NDArray[np.int64]
     matrix: sparse.coo_array
-    transposed: sparse.coo_array
+    transposed: sparse.csr_array
 
 
 def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:
@@ -290,7 +292,7 @@ def _columns(pair: Integers, *, pairs: NDArray[np.int64], n_pairs: int) -> Integ
         return pair
     lookup = np.full(n_pairs, -1, np.int32)
     lookup[pairs] = np.arange(len(pairs), dtype=np.int32)
-    column: Integers = lookup[pair]
+    column: Integers = lookup.take(pair)
     if len(column) and int(column.min()) < 0:
         row = int(np.argmax(column < 0))
         raise InvalidVotesError(f"Row {row}: its volunteer and answer are not among the pairs.", row=row)
@@ -311,14 +313,20 @@ def _blocks(per_subject: NDArray[np.int64], *, n_answers: int) -> NDArray[np.int
 
 def _key(
     subject: Integers, column: Integers, *, first_subject: NDArray[np.int64], n_columns: int
-) -> tuple[NDArray[np.int64], int, int]:
-    """Each vote as one 64-bit number, block · column · row, sorted; and the bits of row and of column."""
-    row_bits = int(np.diff(first_subject).max(initial=1)).bit_length()
-    column_bits = max(n_columns, 1).bit_length()
-    block = np.repeat(np.arange(len(first_subject) - 1), np.diff(first_subject))
-    base = (block << (row_bits + column_bits)) + (np.arange(len(block)) - first_subject[block])
-    key = base[subject]
-    shifted = column.astype(np.int64)
+) -> tuple[Integers, int, int]:
+    """Each vote as one number, block · column · row, sorted; and the bits of row and of column.
+
+    32 bits where they suffice: that sort is twice as fast.
+    """
+    row_bits = max(int(np.diff(first_subject).max(initial=1)) - 1, 1).bit_length()
+    column_bits = max(n_columns - 1, 1).bit_length()
+    n_blocks = len(first_subject) - 1
+    wide = max(n_blocks - 1, 1).bit_length() + column_bits + row_bits > 32
+    dtype = np.int64 if wide else np.uint32
+    block = np.repeat(np.arange(n_blocks), np.diff(first_subject))
+    base = ((block << (row_bits + column_bits)) + (np.arange(len(block)) - first_subject[block])).astype(dtype)
+    key: Integers = base.take(subject)
+    shifted = column.astype(dtype)
     shifted <<= row_bits
     key += shifted
     del shifted
