@@ -96,7 +96,7 @@ def maximise_likelihood(
         log_total[known] = 0
         likelihood += float(log_total.sum())
         class_prior, pair_counts = maximise(p)
-        if likelihood - before < tolerance * len(votes.row):
+        if likelihood - before < tolerance * max(len(votes.row), 1):
             break
     return Estimate(posterior=p, class_prior=class_prior, pair_counts=pair_counts, iterations=iteration)
 

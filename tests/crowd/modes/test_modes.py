@@ -102,6 +102,18 @@ def test_the_live_sum_equals_the_batch_bit_for_bit_in_any_order(name, drawn, dat
 
 
 @every_mode
+@pytest.mark.parametrize("seed", range(4))
+def test_a_volunteers_terms_do_not_depend_on_whom_else_is_asked_for(name, seed):
+    crowd = simulated(seed, n_subjects=300)
+    gold = np.where(np.arange(300) < 100, crowd.truth, -1)
+    learned = get_mode(name).learn(Gathered(votes=crowd.votes(), gold=gold))
+    everybody = learned.terms(np.arange(-1, crowd.n_volunteers))
+    alone = np.concatenate([learned.terms(np.array([v])) for v in range(-1, crowd.n_volunteers)])
+    assert (everybody == alone).all()
+    assert (learned.terms(np.arange(crowd.n_volunteers)[::-3]) == everybody[1:][::-3]).all()
+
+
+@every_mode
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_the_order_of_the_votes_does_not_matter(name, seed):
