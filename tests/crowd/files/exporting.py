@@ -9,9 +9,21 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = (
-    "classification_id,user_name,user_id,user_ip,workflow_id,workflow_name,workflow_version,created_at,gold_standard,"
-    "expert,metadata,annotations,subject_data,subject_ids"
-).split(",")
+    "classification_id",
+    "user_name",
+    "user_id",
+    "user_ip",
+    "workflow_id",
+    "workflow_name",
+    "workflow_version",
+    "created_at",
+    "gold_standard",
+    "expert",
+    "metadata",
+    "annotations",
+    "subject_data",
+    "subject_ids",
+)
 
 
 def row(user: str, subject: str, annotations: Any, **cells: str) -> dict[str, str]:

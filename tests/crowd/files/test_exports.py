@@ -117,7 +117,7 @@ def test_a_decision_tree_asks_only_those_who_reached_the_question(tmp_path: Path
 def test_an_export_of_several_workflows_wants_one_named(tmp_path: Path) -> None:
     rows = [row("ann", "1", answer("a")), row("ann", "2", answer("b"), workflow_id="8")]
     path = write_export(tmp_path / "e.csv", rows)
-    with pytest.raises(VotesFileError, match="the workflows 7 .* 8 .*--workflow"):
+    with pytest.raises(VotesFileError, match=r"the workflows 7 .* 8 .*--workflow"):
         read_export(path)
     export = read_export(path, workflow_id="8")
     assert export.report.other_workflows == 1
