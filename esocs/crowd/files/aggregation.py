@@ -29,7 +29,7 @@ from esocs.crowd.skill import VolunteerSkill, volunteer_skill
 from esocs.crowd.summaries import Response, summarise_task
 from esocs.crowd.votes import Votes, pair_matrices
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 2_000
 """Summaries that wait before they are written."""
 
 
@@ -188,12 +188,16 @@ def gold_by_subject(table: QuestionTable) -> dict[str, str]:
     return {subject: table.answers[k] for subject, k in zip(subjects, table.gold[known].tolist(), strict=True)}
 
 
-def write_summaries(responses: Iterable[TaskResponses], files: ResultFiles) -> int:
+def write_summaries(
+    responses: Iterable[TaskResponses], files: ResultFiles, *, on_progress: Progress | None = None
+) -> int:
     """Summarise each subject's responses to each task; how many there were."""
     rows, n = (_summary_row(item) for item in responses), 0
     while some := list(islice(rows, ROWS_AT_ONCE)):
         files.add_summaries(some)
         n += len(some)
+        if on_progress:
+            on_progress(n, 0)
     return n
 
 

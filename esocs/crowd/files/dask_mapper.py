@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from esocs.crowd.files.errors import ExtraMissingError
+from esocs.crowd.files.errors import ClusterUnavailableError, ExtraMissingError
 from esocs.crowd.files.mapping import Mapper, in_window
 
 Task = TypeVar("Task")
@@ -39,13 +39,13 @@ def dask_client(address: str) -> Iterator[Any]:
 
     Raises:
         ExtraMissingError: `distributed` is not installed.
-        ExtraMissingError: nobody answers there.
+        ClusterUnavailableError: nobody answers there.
     """
     distributed = _distributed()
     try:
         client = distributed.Client(address, timeout=10, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ExtraMissingError(
+        raise ClusterUnavailableError(
             f"No Dask scheduler answers at {address} ({error}).", hint="Start one: `dask scheduler`, `dask worker`."
         ) from error
     with client:

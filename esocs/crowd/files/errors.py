@@ -37,3 +37,10 @@ class ExtraMissingError(EsocsError):
 
     code = "extra_not_installed"
     status = 501
+
+
+class ClusterUnavailableError(EsocsError):
+    """No scheduler answers at the address of the cluster."""
+
+    code = "cluster_unavailable"
+    status = 503

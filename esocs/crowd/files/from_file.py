@@ -93,7 +93,8 @@ def aggregate_file(path: Path, options: Options, *, steps: Steps | None = None) 
         VotesFileError: a file, column or row that cannot be read.
         UnknownModeError: no such mode.
         PartitionsError: partitions with another mode than the default one.
-        ExtraMissingError: a cluster without Dask, or one that does not answer.
+        ExtraMissingError: a cluster without Dask.
+        ClusterUnavailableError: a cluster that does not answer.
     """
     get_mode(options.mode)
     steps = steps or _silent
@@ -153,7 +154,9 @@ def aggregate_tables(
             if not len(table.answer):
                 continue
             if not _n_partitions(options):
+                tell = steps(f"fitting {table.key}")
                 done.questions.append(aggregate_table(table, mode=mode, files=files))
+                tell(1, 1)
                 continue
             with _scratch(options) as folder:
                 partitions = partition_table(table, folder, n_partitions=_n_partitions(options))
@@ -170,7 +173,9 @@ def aggregate_tables(
                     )
                 )
         if questions is not None:
-            done.summaries = write_summaries(questions.responses(), files)
+            done.summaries = write_summaries(
+                questions.responses(), files, on_progress=steps("summarising") if questions.has_summaries else None
+            )
     done.paths = sorted(files.paths)
     return done
 

@@ -94,6 +94,11 @@ class Questions:
     def task_kinds(self) -> dict[str, Kind]:
         return {key: values.kind for key, values in self._tasks.items()}
 
+    @property
+    def has_summaries(self) -> bool:
+        """Whether any task is summarised, not voted on."""
+        return any(kind not in {Kind.SINGLE, Kind.MULTIPLE} for kind in self.task_kinds.values())
+
     def tables(self) -> Iterator[QuestionTable]:
         """One table per question, one at a time: tasks in their order, a task's labels in theirs."""
         asked = False

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
-from esocs.crowd.files.errors import ExtraMissingError, PartitionsError, VotesFileError
+from esocs.crowd.files.errors import ClusterUnavailableError, PartitionsError, VotesFileError
 from esocs.crowd.files.from_file import Aggregation, Options, aggregate_file
 from esocs.crowd.files.reading import read_gold
 from esocs.crowd.files.results import sha256_of
@@ -215,7 +215,7 @@ def test_what_does_not_go_together_is_said(votes: Path) -> None:
 
 def test_a_cluster_that_does_not_answer_is_said(votes: Path) -> None:
     pytest.importorskip("distributed")
-    with pytest.raises(ExtraMissingError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+    with pytest.raises(ClusterUnavailableError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         aggregate(votes, dask="tcp://127.0.0.1:1")
 
 
