@@ -86,8 +86,8 @@ class Questions:
             gold: experts' answers by question and subject, beside those in the export; a label, or 0 and 1.
         """
         self._frame = _frame(export)
-        self._gold = {key: dict(answers) for key, answers in (gold or {}).items()}
         self._tasks = {key: _read_values(key, export) for key in sorted(export.tasks, key=_task_order)}
+        self._gold = self._by_question(gold or {})
         self._note_unfit()
 
     @property
@@ -101,16 +101,17 @@ class Questions:
 
     def tables(self) -> Iterator[QuestionTable]:
         """One table per question, one at a time: tasks in their order, a task's labels in theirs."""
-        asked = False
+        asked = set()
         for key, values in self._tasks.items():
             if values.kind not in {Kind.SINGLE, Kind.MULTIPLE}:
                 continue
             made = self._single(key, values) if values.kind == Kind.SINGLE else self._multiple(key, values)
             for table in made:
                 if len(table.answer):
-                    gold = self._gold.get(table.key) or ({} if asked else self._gold.get("", {}))
-                    asked = True
-                    yield _with_gold(table, gold)
+                    asked.add(table.key)
+                    yield _with_gold(table, self._gold.get(table.key, {}))
+        for key in sorted(set(self._gold) - asked):
+            self._frame.export.report.notes.append(f"There is gold for {key!r}, and no such question.")
 
     def responses(self) -> Iterator[TaskResponses]:
         """Of every task that is summarised, one subject after another."""
@@ -140,9 +141,8 @@ class Questions:
             for value, known, fits in zip(values.objects, values.labels, values.fits, strict=True)
         ]
         answers = self._answers(key, {label for label in labels if label})
-        gold_labels = {*self._gold.get(key, {}).values(), *self._gold.get("", {}).values()}
-        if not self._frame.export.workflow:
-            answers = sorted({*answers, *(gold_labels if answers else ())}, key=natural_key)
+        if answers and not self._frame.export.workflow:
+            answers = sorted({*answers, *self._gold.get(key, {}).values()}, key=natural_key)
         number = {label: k for k, label in enumerate(answers)}
         answer = np.array([-1 if label is None else number[label] for label in labels], np.int32)
         yield self._table(key, text=self._text(key), answers=answers, answer=answer)
@@ -211,6 +211,15 @@ class Questions:
             return workflow.question(key)
         labels = self._frame.export.tasks[key].labels
         return max(labels, key=lambda label: (labels[label], label)).strip() if labels else ""
+
+    def _by_question(self, gold: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+        """The gold with what names no question under the first one."""
+        kinds = {key: kind for key, kind in self.task_kinds.items() if kind in {Kind.SINGLE, Kind.MULTIPLE}}
+        first = next((key if kind == Kind.SINGLE else f"{key}.0" for key, kind in kinds.items()), "")
+        found: dict[str, dict[str, str]] = {}
+        for key, answers in gold.items():
+            found.setdefault(key or first, {}).update(answers)
+        return found
 
     def _note_unfit(self) -> None:
         for key, values in self._tasks.items():

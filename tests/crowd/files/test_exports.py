@@ -100,6 +100,15 @@ def test_gold_from_a_file_goes_before_the_exports(tmp_path: Path) -> None:
     assert table.gold.tolist() == [1, -1]
 
 
+def test_gold_of_one_question_is_no_answer_of_another(tmp_path: Path) -> None:
+    export = read_export(write_export(tmp_path / "e.csv", [row("ann", "1", answer("a") + answer("big", task="T1"))]))
+    found = {t.key: t for t in Questions(export, gold={"": {"1": "b"}, "T1": {"1": "big"}, "T9": {"1": "c"}}).tables()}
+    assert (found["T0"].answers, found["T1"].answers) == (("a", "b"), ("big",))
+    assert found["T0"].gold is not None
+    assert found["T0"].gold.tolist() == [1]
+    assert export.report.notes == ["There is gold for 'T9', and no such question."]
+
+
 def test_sessions_without_an_account_are_anonymous(tmp_path: Path) -> None:
     rows = [row("not-logged-in-1f", "1", answer("a")), row("", "1", answer("a"), user_ip="ab12")]
     table = tables(write_export(tmp_path / "e.csv", rows))["T0"]
