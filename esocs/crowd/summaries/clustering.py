@@ -120,7 +120,7 @@ def cluster_marks(
             their median length. Where the frame is not known, it reaches as far as the median volunteer's outermost
             mark. Areas heed a given eps below 1 only.
         min_samples: marks within eps of a mark that make it a core (itself included), and volunteers that make a
-            cluster; None: an eighth of those who marked something, at least 2.
+            cluster; None: a sixth of those who marked something, at least 2.
         frame_size_px: width and height of the subject.
 
     Raises:
@@ -133,7 +133,7 @@ def cluster_marks(
     if min_samples is not None and min_samples < 1:
         raise InvalidClusteringError(f"min_samples is {min_samples}.", hint="Use at least 1.")
     if min_samples is None:
-        min_samples = max(2, ceil(_volunteers(marks) / 8))
+        min_samples = max(2, ceil(_volunteers(marks) / 6))
     groups: dict[tuple[int, int, str], list[Mark]] = defaultdict(list)
     for mark in sorted(marks, key=_mark_key):
         groups[mark.tool, mark.frame, mark.shape.kind].append(mark)
