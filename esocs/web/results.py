@@ -113,8 +113,13 @@ def list_results(workflow: Workflow, *, filters: Filters, after: int = 0, limit:
     statuses = statuses.filter(pk__gt=after).order_by("pk")
     page = list(statuses.defer("route__prediction__embedding", "route__prediction__model_version__card")[: limit + 1])
     shown = page[:limit]
-    champion = _champion_predictions(workflow, [status.subject_id for status in shown if status.route is None])
-    rows = [
+    return ResultPage(rows=read_rows(workflow, shown), next_after=shown[-1].pk if len(page) > limit else None)
+
+
+def read_rows(workflow: Workflow, statuses: Sequence[SubjectStatus]) -> list[ResultRow]:
+    """The lines of statuses that `crowd.queries.list_results` selected, by at most one more statement."""
+    champion = _champion_predictions(workflow, [status.subject_id for status in statuses if status.route is None])
+    return [
         _row(
             workflow,
             subject=status.subject,
@@ -122,9 +127,8 @@ def list_results(workflow: Workflow, *, filters: Filters, after: int = 0, limit:
             prediction=status.route.prediction if status.route else champion.get(status.subject_id),
             status=status,
         )
-        for status in shown
+        for status in statuses
     ]
-    return ResultPage(rows=rows, next_after=shown[-1].pk if len(page) > limit else None)
 
 
 def _list_accepted(workflow: Workflow, *, filters: Filters, after: int, limit: int) -> ResultPage:

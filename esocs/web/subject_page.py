@@ -13,6 +13,9 @@ from esocs.projects.models import Workflow
 from esocs.projects.rules import answer_labels
 from esocs.projects.services import ensure_pictures
 from esocs.web.results import Share, probability_shares, vote_shares
+from esocs.web.retirement_words import ChangeLine, describe_changes
+from esocs.web.review import waits_for_expert
+from esocs.web.task_summaries import SummaryView, view_summaries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,12 @@ class SubjectPage:
     votes: list[WeighedVote]
     opinions: list[MachineOpinion]
     gold: list[tuple[GoldStandard, str]]
+    changes: list[ChangeLine]
+    summaries: list[SummaryView]
+
+    @property
+    def waits_for_expert(self) -> bool:
+        return waits_for_expert(self.result.status)
 
     @property
     def picture_url(self) -> str | None:
@@ -83,6 +92,8 @@ def read_subject_page(workflow: Workflow, subject_id: int) -> SubjectPage:
             (row, _label(answer_labels(workflow.tasks, workflow.strings, row.task_key), row.answer))
             for row in result.gold
         ],
+        changes=describe_changes(result.changes, labels),
+        summaries=view_summaries(workflow, result.summaries, result.pictures),
     )
 
 

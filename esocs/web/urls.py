@@ -8,7 +8,18 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, re_path
 
 from esocs.web.policy import under_policy
-from esocs.web.views import classify, exports, home, operations, people, projects, results
+from esocs.web.views import (
+    classify,
+    exports,
+    home,
+    operations,
+    people,
+    projects,
+    results,
+    retirement,
+    review,
+    volunteers,
+)
 
 app_name = "web"
 
@@ -33,6 +44,10 @@ urlpatterns = [
     page(WORKFLOW + "classify/", classify.classify, "classify"),
     page(WORKFLOW + "results/", results.workflow_results, "results"),
     page(WORKFLOW + r"results/(?P<subject_id>\d+)/", results.subject_result, "subject-result"),
+    page(WORKFLOW + "review/", review.review, "review"),
+    page(WORKFLOW + "review/audit/", review.draw, "draw-audit"),
+    page(WORKFLOW + "volunteers/", volunteers.volunteers, "volunteers"),
+    page(WORKFLOW + "retirement/", retirement.retirement, "retirement"),
     page(PROJECT + "exports/", exports.exports, "exports"),
     page(PROJECT + "exports/request/", exports.request_one, "export-request"),
     page(PROJECT + r"exports/(?P<export_id>\d+)/", exports.progress, "export-progress"),

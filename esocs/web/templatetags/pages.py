@@ -14,6 +14,12 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def percent_short(value: float | None) -> str:
+    """0.95 as `95`: for percents that people have chosen themselves."""
+    return "" if value is None else f"{100 * value:g}"
+
+
+@register.filter
 def probability(value: float | None) -> str:
     """A probability with three decimals. One that only rounds to 1 says so: `> 0.999`."""
     if value is None:

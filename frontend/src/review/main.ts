@@ -1,4 +1,4 @@
-// The scientists' pages: htmx exchanges the table and the export's progress in place.
+// The scientists' pages: htmx exchanges the tables, the form of the retirement and the export's progress in place.
 
 import htmx from "htmx.org";
 import { csrfToken } from "../shared/cookies";
@@ -9,6 +9,13 @@ htmx.config.allowEval = false;
 htmx.config.includeIndicatorStyles = false;
 htmx.config.selfRequestsOnly = true;
 htmx.config.historyCacheSize = 0;
+// A form that cannot be followed comes back with its errors, which belong on the page.
+htmx.config.responseHandling = [
+  { code: "204", swap: false },
+  { code: "[23]..", swap: true },
+  { code: "422", swap: true },
+  { code: "[45]..", swap: false, error: true },
+];
 
 document.addEventListener("htmx:configRequest", (event) => {
   const { verb, headers } = (event as CustomEvent<{ verb: string; headers: Record<string, string> }>).detail;

@@ -1,0 +1,107 @@
+"""What waits for an expert, each with the reason: the review page's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q
+
+from esocs.crowd import queries
+from esocs.crowd.models import SubjectStatus
+from esocs.crowd.review import ReviewCounts
+from esocs.projects.models import Workflow
+from esocs.web.results import ResultRow, read_rows
+
+PAGE_SIZE = 25
+
+KINDS = {
+    "": "Everything",
+    "routed": "Sent to the experts",
+    "contested": "Contested",
+    "flagged": "Majority disagrees",
+    "audit": "Audit",
+}
+"""The tabs, in their order; the reasons of one subject exclude each other."""
+
+SENT = Q(audience=SubjectStatus.Audience.EXPERTS, state=SubjectStatus.State.OPEN)
+
+ROUTE_REASONS = {
+    "reserved": "Set aside for the experts, to calibrate or to test the machine.",
+    "quality": "The file fails the quality flags, so the machine does not judge it.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    """One kind of what waits, and how much of it."""
+
+    kind: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewRow:
+    """One subject that waits, and why.
+
+    `blind` rows are drawn for the audit: who is about to answer should not read the consensus that is audited.
+    """
+
+    result: ResultRow
+    kind: str
+    why: str
+
+    @property
+    def blind(self) -> bool:
+        return self.kind == SubjectStatus.Review.AUDIT
+
+
+def list_tabs(counts: ReviewCounts) -> list[Tab]:
+    """How many subjects stand under each tab."""
+    return [
+        Tab(kind=kind, name=name, count=getattr(counts, kind) if kind else counts.total) for kind, name in KINDS.items()
+    ]
+
+
+def list_waiting(workflow: Workflow, *, kind: str, page: str | None) -> tuple[list[ReviewRow], Page[SubjectStatus]]:
+    """One page of what waits, in the order in which experts are asked; a fixed number of statements."""
+    statuses = queries.list_results(workflow)
+    if kind == "routed":
+        statuses = statuses.filter(SENT)
+    elif kind:
+        statuses = statuses.filter(review=kind)
+    else:
+        statuses = statuses.filter(SENT | ~Q(review=""))
+    statuses = statuses.defer("route__prediction__embedding", "route__prediction__model_version__card")
+    found = Paginator(statuses.order_by("priority", "random_key"), PAGE_SIZE).get_page(page)
+    return [_review_row(row) for row in read_rows(workflow, list(found))], found
+
+
+def waits_for_expert(status: SubjectStatus | None) -> bool:
+    """Whether an expert is asked about the subject."""
+    if status is None:
+        return False
+    sent = status.audience == SubjectStatus.Audience.EXPERTS and status.state == SubjectStatus.State.OPEN
+    return sent or status.review != ""
+
+
+def _review_row(row: ResultRow) -> ReviewRow:
+    status = row.status
+    assert status is not None, "the rows are made of statuses"
+    return ReviewRow(result=row, kind=status.review or "routed", why=_why(row, status))
+
+
+def _why(row: ResultRow, status: SubjectStatus) -> str:
+    match status.review:
+        case SubjectStatus.Review.CONTESTED:
+            return f"{status.classifications_count} volunteers were asked, and no answer is probable enough."
+        case SubjectStatus.Review.FLAGGED:
+            return "Most volunteers say otherwise than those who are right more often, or the machine."
+        case SubjectStatus.Review.AUDIT:
+            drawn = f" on {status.audited_at:%Y-%m-%d}" if status.audited_at else ""
+            return f"Drawn by chance{drawn}, to find out how often the consensus is wrong."
+        case _ if row.route is None:
+            return ROUTE_REASONS["reserved"]
+        case _:
+            return ROUTE_REASONS.get(row.route.reason, f"The machine sent it here: {row.route.reason}.")
