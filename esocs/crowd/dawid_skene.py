@@ -194,17 +194,7 @@ def fit_votes(
         skill = expectation(None).maximise(strength, learning=False)
     for _ in range(iterations):
         skill = expectation(skill).maximise(strength, learning=learn_strength, before=skill)
-    return Fit(
-        posterior,
-        skill.class_prior,
-        skill.pooled,
-        skill.shrinkage.matrix,
-        votes.pairs,
-        skill.pair_counts,
-        skill.volunteer_counts,
-        np.asarray(strength * np.float32(skill.shrinkage.factor)),
-        skill.shrinkage.factor,
-    )
+    return skill.to_fit(posterior, pairs=votes.pairs)
 
 
 @dataclass(frozen=True)
@@ -217,6 +207,20 @@ class Skill:
     pair_counts: Floats  # (U, K)
     volunteer_counts: Floats  # (V, K)
     strength: Floats  # (V,), guessed
+
+    def to_fit(self, posterior: Floats, *, pairs: NDArray[np.int64]) -> Fit:
+        """The result of a fit that ends with this skill."""
+        return Fit(
+            posterior,
+            self.class_prior,
+            self.pooled,
+            self.shrinkage.matrix,
+            pairs,
+            self.pair_counts,
+            self.volunteer_counts,
+            np.asarray(self.strength * np.float32(self.shrinkage.factor)),
+            self.shrinkage.factor,
+        )
 
     @classmethod
     def of(cls, fit: Fit, votes: Votes, strength: Floats) -> Skill:

@@ -327,7 +327,7 @@ def _key(
     base = ((block << (row_bits + column_bits)) + (np.arange(len(block)) - first_subject[block])).astype(dtype)
     key: Integers = base.take(subject)
     shifted = column.astype(dtype)
-    shifted <<= row_bits
+    np.left_shift(shifted, row_bits, out=shifted)
     key += shifted
     del shifted
     key.sort()

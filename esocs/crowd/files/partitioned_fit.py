@@ -140,20 +140,10 @@ def fit_partitions(
         for iteration in range(iterations):
             last = iteration == iterations - 1
             statistics = driver.expectation(skill, posteriors=target if last else None)
-            skill = statistics.maximise(guessed, learning=learn_strength)
+            skill = statistics.maximise(guessed, learning=learn_strength, before=skill)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    fit = Fit(
-        np.empty((0, len(partitions.answers)), np.float32),
-        skill.class_prior,
-        skill.pooled,
-        skill.shrinkage.matrix,
-        driver.pairs.pairs,
-        skill.pair_counts,
-        skill.volunteer_counts,
-        np.asarray(guessed * np.float32(skill.shrinkage.factor)),
-        skill.shrinkage.factor,
-    )
+    fit = skill.to_fit(np.empty((0, len(partitions.answers)), np.float32), pairs=driver.pairs.pairs)
     return PartitionedFit(
         fit=fit,
         volunteers=partitions.volunteers(),
