@@ -15,7 +15,6 @@ import numpy as np
 from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from esocs.crowd import posterior
 from esocs.crowd.answers import AnswerTable, read_answers
 from esocs.crowd.epochs import QuestionSkill, ensure_epoch, switch_epoch
 from esocs.crowd.models import Answer, Classification, Consensus, SkillEpoch, SubjectStatus
@@ -81,23 +80,11 @@ def _skill(table: AnswerTable, learned: Learned) -> QuestionSkill:
     return QuestionSkill(
         question=table.question,
         learned=learned,
-        temper=_fit_temper(table, learned),
+        temper=learned.temper,
         volunteers=table.volunteers,
         answered=answered,
         judged=learned.skill,
     )
-
-
-def _fit_temper(table: AnswerTable, learned: Learned) -> float:
-    """The read-out's temper, on gold that volunteers have answered too; the gold itself is not in the sums."""
-    gold = table.gathered.gold
-    if learned.read_out != ReadOut.TEMPERED or gold is None or not (gold >= 0).any():
-        return posterior.UNFITTED_TEMPER
-    votes = table.votes
-    start = np.tile(learned.start, (votes.n_subjects, 1))
-    start[table.machine_rows] = table.machine_starts
-    sums = posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start)
-    return posterior.fit_temper(sums, gold, votes=votes.per_subject)
 
 
 def count_new_rows(workflow: Workflow) -> int:

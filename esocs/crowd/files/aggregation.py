@@ -20,11 +20,11 @@ from esocs.crowd.files.questions import TaskResponses
 from esocs.crowd.files.results import QuestionResult, ResultFiles
 from esocs.crowd.files.tables import QuestionTable
 from esocs.crowd.modes import DEFAULT_MODE
-from esocs.crowd.modes.consensus import Consensus, reach_consensus
+from esocs.crowd.modes.consensus import Consensus, reach_consensus, sum_votes
 from esocs.crowd.modes.counting import count_pairs
 from esocs.crowd.modes.hierarchical import HierarchicalSkill, judge
 from esocs.crowd.modes.interface import CHUNK_CELLS, Gathered, Learned, Mode
-from esocs.crowd.posterior import expected_information_of
+from esocs.crowd.posterior import UNFITTED_TEMPER, expected_information_of, fit_temper
 from esocs.crowd.skill import VolunteerSkill, volunteer_skill
 from esocs.crowd.summaries import Response, summarise_task
 from esocs.crowd.votes import Votes, pair_matrices
@@ -121,28 +121,38 @@ def aggregate_partitions(
         )
     gold = gold or {}
     P = partitions.n_partitions
-    passes = 9  # one to sort, one to start, five iterations, the gold, the consensus
 
     def tell(done: int, _: int) -> None:
         if on_progress:
             on_progress(done, passes * P)
 
-    fitted = fit_partitions(partitions.folder, mapper=mapper, gold=gold, on_progress=tell)
     with_gold = _gold_alone(partitions, gold)
+    fits = 2 if with_gold.gold is not None and len(with_gold.gold) else 1
+    passes = 7 * fits + 2  # of each fit one to sort, one to start, five iterations; the gold, the consensus
+    temper = UNFITTED_TEMPER
+    if with_gold.gold is not None and len(with_gold.gold):
+        # As in `Hierarchical.learn_temper`: under a fit that has not seen the gold.
+        blind = fit_partitions(partitions.folder, mapper=mapper, on_progress=tell)
+        unseen = HierarchicalSkill(fit=blind.fit, skill=judge(blind.fit, votes=with_gold.votes))
+        temper = fit_temper(sum_votes(with_gold, unseen), with_gold.gold, votes=with_gold.votes.per_subject)
+
+    def tell_second(done: int, total: int) -> None:
+        tell(done + 7 * (fits - 1) * P, total)
+
+    fitted = fit_partitions(partitions.folder, mapper=mapper, gold=gold, on_progress=tell_second)
     skill = judge(fitted.fit, votes=with_gold.votes, gold=with_gold.gold)
-    learned = HierarchicalSkill(fit=fitted.fit, skill=skill)
-    temper = reach_consensus(with_gold, learned).temper
-    tell(8 * P, 0)
+    learned = HierarchicalSkill(fit=fitted.fit, skill=skill, temper=temper)
+    tell((passes - 1) * P, 0)
     n, flagged = np.zeros(partitions.n_volunteers, np.int64), 0
     for index in range(P):
         part = partitions.load(index)
         known = part.gold(gold, partitions.answers)
         gathered = Gathered(votes=part.votes, gold=known, log_prior=part.log_prior)
-        consensus = reach_consensus(gathered, learned, temper=temper)
+        consensus = reach_consensus(gathered, learned)
         files.add_consensus(_result(key, text, partitions.answers, part.subjects, gathered, learned, consensus))
         n += votes_of_volunteers(part.votes)
         flagged += int(consensus.flagged.sum())
-        tell(8 * P + index + 1, 0)
+        tell((passes - 1) * P + index + 1, 0)
     files.add_volunteers(key=key, volunteers=fitted.volunteers, anonymous=partitions.anonymous(), skill=skill, n=n)
     return QuestionOutcome(
         key=key,

@@ -14,7 +14,7 @@ from esocs.crowd import posterior
 from esocs.crowd.modes.counting import Doubles, count_votes, majority_of
 from esocs.crowd.modes.interface import Gathered, Learned
 from esocs.crowd.posterior import Fixed, InvalidPosteriorError, ReadOut
-from esocs.crowd.votes import checked_gold, checked_log_prior
+from esocs.crowd.votes import checked_log_prior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,39 +41,24 @@ class Consensus:
 
 
 def reach_consensus(gathered: Gathered, learned: Learned, *, temper: float | None = None) -> Consensus:
-    """Sum what was learned over all votes, and read the sums out.
-
-    A subject starts at the machine's opinion where the mode hears it and there is one, else where the mode says. Gold
-    is not added to the sums: it only fits the temper.
+    """Sum what was learned over all votes, and read the sums out. Gold is not added to the sums.
 
     Args:
         gathered: the votes; they need not be those that were learned from, but of the same volunteers and answers.
         learned: what a mode made of them, or of earlier ones.
-        temper: of a tempered read-out; None: the one that suits the gold best (`posterior.fit_temper`).
+        temper: of a tempered read-out; None: the one that was learned.
 
     Raises:
-        InvalidVotesError: gold or priors out of range or not a number; names the row.
+        InvalidVotesError: priors out of range or not a number; names the row.
         InvalidPosteriorError: a temper that is not a positive number, or votes of another number of answers or of
             more volunteers.
     """
     votes = gathered.votes
-    if votes.n_answers != learned.n_answers or votes.n_volunteers > learned.n_volunteers:
-        raise InvalidPosteriorError(
-            f"Votes of {votes.n_volunteers} volunteers on {votes.n_answers} answers do not fit what was learned of "
-            f"{learned.n_volunteers} on {learned.n_answers}."
-        )
-    gold = checked_gold(gathered.gold, votes)
-    log_prior = checked_log_prior(gathered.log_prior, votes)
-    start = learned.start
-    if learned.hears_the_machine and log_prior is not None:
-        start = posterior.to_fixed(log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True)))
-    sums = posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start)
+    sums = sum_votes(gathered, learned)
     if learned.read_out != ReadOut.TEMPERED:
         temper = 1.0
     elif temper is None:
-        temper = posterior.UNFITTED_TEMPER
-        if gold is not None:
-            temper = posterior.fit_temper(sums, gold, votes=votes.per_subject)
+        temper = learned.temper
     p = posterior.read_out_all(sums, temper, votes=votes.per_subject, kind=learned.read_out)
     counts = count_votes(votes)
     answer, majority = p.argmax(axis=1).astype(np.int64), majority_of(counts)
@@ -86,3 +71,25 @@ def reach_consensus(gathered: Gathered, learned: Learned, *, temper: float | Non
         majority=majority,
         flagged=(majority >= 0) & (majority != answer),
     )
+
+
+def sum_votes(gathered: Gathered, learned: Learned) -> Fixed:
+    """(S, K) int64: every subject's sum under what was learned.
+
+    A subject starts at the machine's opinion where the mode hears it and there is one, else where the mode says.
+
+    Raises:
+        InvalidVotesError: priors out of range or not a number; names the row.
+        InvalidPosteriorError: votes of another number of answers or of more volunteers.
+    """
+    votes = gathered.votes
+    if votes.n_answers != learned.n_answers or votes.n_volunteers > learned.n_volunteers:
+        raise InvalidPosteriorError(
+            f"Votes of {votes.n_volunteers} volunteers on {votes.n_answers} answers do not fit what was learned of "
+            f"{learned.n_volunteers} on {learned.n_answers}."
+        )
+    log_prior = checked_log_prior(gathered.log_prior, votes)
+    start = learned.start
+    if learned.hears_the_machine and log_prior is not None:
+        start = posterior.to_fixed(log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True)))
+    return posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start)

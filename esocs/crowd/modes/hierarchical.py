@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from esocs.crowd import posterior
 from esocs.crowd.dawid_skene import Fit, fit_votes, prior_strengths
+from esocs.crowd.modes.consensus import sum_votes
 from esocs.crowd.modes.interface import CHUNK_CELLS, Floats, Gathered, Learned
 from esocs.crowd.posterior import Fixed, ReadOut
 from esocs.crowd.skill import VolunteerSkill, volunteer_skill
-from esocs.crowd.votes import Votes
+from esocs.crowd.votes import Votes, checked_gold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class HierarchicalSkill(Learned):
 
     fit: Fit
     skill: VolunteerSkill
+    temper: float = posterior.UNFITTED_TEMPER
 
     @property
     def n_answers(self) -> int:  # type: ignore[override]
@@ -63,6 +65,10 @@ class Hierarchical:
     )
 
     def learn(self, gathered: Gathered) -> HierarchicalSkill:
+        return replace(self.learn_skill(gathered), temper=self.learn_temper(gathered))
+
+    def learn_skill(self, gathered: Gathered) -> HierarchicalSkill:
+        """Everybody's skill, with the gold; the temper is not fitted."""
         votes = gathered.votes
         fitted = fit_votes(
             votes,
@@ -71,6 +77,19 @@ class Hierarchical:
             log_prior=gathered.log_prior,
         )
         return HierarchicalSkill(fit=fitted, skill=judge(fitted, votes=votes, gold=gathered.gold))
+
+    def learn_temper(self, gathered: Gathered) -> float:
+        """The temper that suits the gold best under a fit that has not seen it.
+
+        Volunteers look better on the gold that their own skill was learned from than on anything else: a temper fitted
+        there would be too sure everywhere else.
+        """
+        gold = checked_gold(gathered.gold, gathered.votes)
+        if gold is None or not (gold >= 0).any():
+            return posterior.UNFITTED_TEMPER
+        blind = replace(gathered, gold=None)
+        sums = sum_votes(blind, self.learn_skill(blind))
+        return posterior.fit_temper(sums, gold, votes=gathered.votes.per_subject)
 
 
 def judge(fit: Fit, *, votes: Votes, gold: NDArray[np.int64] | None = None) -> VolunteerSkill:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from esocs.crowd.posterior import Fixed, ReadOut
+from esocs.crowd.posterior import UNFITTED_TEMPER, Fixed, ReadOut
 from esocs.crowd.skill import VolunteerSkill
 from esocs.crowd.votes import Votes
 
@@ -47,6 +47,8 @@ class Learned(ABC):
     n_volunteers: int
     skill: VolunteerSkill | None = None
     """Everybody's skill in bits and who is heard, where the mode judges."""
+    temper: float = UNFITTED_TEMPER
+    """Of a tempered read-out."""
 
     @property
     @abstractmethod
