@@ -33,6 +33,11 @@ class CertificateLine:
         return 1 - self.certificate.threshold
 
     @property
+    def left(self) -> int:
+        """Subjects that it speaks of and that are not audited yet."""
+        return self.certificate.covered - self.certificate.audited
+
+    @property
     def certified(self) -> bool:
         return self.more == 0
 

@@ -197,19 +197,18 @@ def _drawing_facts(value: Mapping[str, Any]) -> Block:
 
 
 def _in_brief(detail: Any) -> str:
-    """A sub-task's summary on one line."""
-    value = detail.get("value", {}) if isinstance(detail, Mapping) else {}
-    match detail.get("kind") if isinstance(detail, Mapping) else None:
+    """A sub-task's summary (`Summary.to_dict`) on one line."""
+    told = detail if isinstance(detail, Mapping) else {}
+    match told.get("kind"):
         case "answers":
-            answers = value.get("answers", {})
-            return ", ".join(f"{name}: {told['count']}" for name, told in list(answers.items())[:5])
+            return ", ".join(f"{name}: {one['count']}" for name, one in list(told.get("answers", {}).items())[:5])
         case "text":
-            common = value.get("most_common")
+            common = told.get("most_common")
             return f"“{common['text']}” ({common['count']})" if common else ""
         case "slider":
-            return f"{value['median']:g} (median)" if value.get("median") is not None else ""
+            return f"{told['median']:.4g} (median)" if told.get("median") is not None else ""
         case "dropdown":
-            return ", ".join(str(name) for select in value.get("selects", []) for name in select.get("most_common", []))
+            return ", ".join(str(name) for select in told.get("selects", []) for name in select.get("most_common", []))
         case _:
             return ""
 
@@ -231,7 +230,7 @@ def _text_block(value: Mapping[str, Any], seen_by: int) -> Block:
 
 def _slider_block(value: Mapping[str, Any], _seen_by: int) -> Block:
     names = {"median": "Median", "mean": "Mean", "sd": "Standard deviation", "min": "Least", "max": "Greatest"}
-    facts = [(name, f"{value[key]:g}") for key, name in names.items() if value.get(key) is not None]
+    facts = [(name, f"{value[key]:.4g}") for key, name in names.items() if value.get(key) is not None]
     histogram = value.get("histogram") or {"edges": [], "counts": []}
     edges, counts = histogram["edges"], histogram["counts"]
     most = max(counts, default=0) or 1

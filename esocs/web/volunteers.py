@@ -160,7 +160,8 @@ def _interval(bits: float, lower: float, upper: float | None, *, axis_bits: floa
     def place(value: float) -> float:
         return 100 * min(max(value / axis_bits, 0.0), 1.0)
 
-    if upper is None and lower <= 0:
+    # Of very few answers to a question with many the approximate bound falls below 0, which bounds nothing.
+    if (upper is None or upper < 0) and lower <= 0:
         return Interval(point=place(bits), low=None, width=0.0)
     low, high = place(lower), place(axis_bits if upper is None else upper)
     return Interval(point=place(bits), low=low, width=high - low)

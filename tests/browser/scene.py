@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from django.conf import settings
+from PIL import Image
 
 from esocs.accounts.models import User
+from esocs.accounts.services import volunteer_for_user
 from esocs.archive.models import IngestBatch, Plane, Product, Shard
-from esocs.crowd.models import SubjectStatus
-from esocs.crowd.services import Submission, record_classification
+from esocs.crowd.models import Consensus, Skill, SubjectStatus, TaskSummary
+from esocs.crowd.services import RuleRequest, Submission, change_retirement, draw_audit, record_classification
+from esocs.crowd.summaries import Response, summarise_task
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, Route, RoutingPolicy
-from esocs.projects.models import Project, Subject, Workflow
+from esocs.projects.models import Media, Project, Subject, SubjectSet, Workflow
 from tests.browser.pictures import make_picture_subject, make_spectrum_subject
 from tests.support import factories
+from tests.web import crowd
 
 IMAGE_ANSWERS = ("Elliptical", "Spiral", "Edge-on", "Merger", "Star", "Artifact")
 SPECTRUM_ANSWERS = ("Star", "Galaxy", "Emission-line galaxy", "Quasar", "Bad")
@@ -29,6 +36,7 @@ class Scene:
     images: Workflow
     spectra: Workflow
     settled: Subject
+    drawn: Subject
 
     def path(self, workflow: Workflow, page: str) -> str:
         return f"/projects/{self.project.slug}/workflows/{workflow.pk}/{page}/"
@@ -61,7 +69,97 @@ def build_scene(*, images: int = 12, spectra: int = 5) -> Scene:
     _predict(image_workflow, subjects)
     _vote(image_workflow, subjects[0], [1, 3, 1, 1, 1, 1, 1])
     _vote(image_workflow, subjects[1], [0, 2])
-    return Scene(owner=owner, project=project, images=image_workflow, spectra=spectrum_workflow, settled=subjects[0])
+    return Scene(
+        owner=owner,
+        project=project,
+        images=image_workflow,
+        spectra=spectrum_workflow,
+        settled=subjects[0],
+        drawn=subjects[1],
+    )
+
+
+def build_crowd(scene: Scene, *, subjects: int = 36, volunteers: int = 7) -> None:
+    """The crowd at work: skill fitted, subjects that wait for experts, an audit, settings, marks on a picture."""
+    workflow = scene.images
+    change_retirement(workflow=workflow, criterion={"criteria": "never_retire", "options": {}}, requests=[])
+    asked = [make_picture_subject(workflow, 100 + seed) for seed in range(subjects)]
+    _predict(workflow, asked)
+    names = ["stella", "caroline.h", "a-volunteer-whose-name-goes-on-and-on-and-does-not-end"]
+    people = [volunteer_for_user(factories.make_user(name)).pk for name in names]
+    people += [factories.make_volunteer().pk for _ in range(volunteers - len(people))]
+    crowd.classify_all(workflow, asked, people)
+    for subject, kind in zip(asked[:4], ("contested", "contested", "flagged", "flagged"), strict=True):
+        crowd.wait_for_expert(workflow, subject, kind)
+    rows = Consensus.objects.filter(status__workflow=workflow, task_key="T0")
+    rows.filter(status__subject__in=asked[:2]).update(
+        answer_counts=[3, 3, 1, 0, 0, 0], answer=1, probability=0.58, majority=None
+    )
+    rows.filter(status__subject__in=asked[2:4]).update(
+        answer_counts=[4, 2, 0, 1, 0, 0], answer=1, probability=0.951, majority=0, flagged=True
+    )
+    Route.objects.filter(statuses__subject=asked[4]).update(decision="experts", reason="quality")
+    SubjectStatus.objects.filter(workflow=workflow, subject=asked[4]).update(audience="experts")
+    crowd.settle(workflow, asked[6:], probability=0.97)
+    draw_audit(workflow=workflow, size=18)
+    audited = SubjectStatus.objects.filter(workflow=workflow, review="audit").select_related("subject")
+    audited = audited.exclude(subject=scene.settled)
+    for number, status in enumerate(list(audited)[:15]):
+        crowd.answer_as_expert(workflow, status.subject, scene.owner, 1 if number == 0 else 0)
+    # Somebody who answers the same whatever is shown.
+    Skill.objects.filter(volunteer=people[-1], epoch__current=True).update(
+        skill_bits=0.01, lower_bits=0, upper_bits=0.015, muted=True, accuracy=0.17, gold_seen=15, gold_right=3
+    )
+    move = SubjectSet.objects.create(project=scene.project, display_name="Spirals to measure")
+    blanks = RuleRequest(template="blanks", options={"answer": 5, "count": 3})
+    onward = RuleRequest(template="move", options={"answer": 1, "count": 3, "probability": 0.8, "subject_set": move.pk})
+    consensus = {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}}
+    change_retirement(workflow=workflow, criterion=consensus, requests=[blanks, onward], author=scene.owner)
+    _draw(workflow, scene.drawn)
+
+
+def _draw(workflow: Workflow, subject: Subject) -> None:
+    """What five people marked on a picture, wrote about it and estimated."""
+    tools = [
+        {"type": "point", "label": "Knot", "details": []},
+        {"type": "ellipse", "label": "Bulge", "details": []},
+        {"type": "line", "label": "Tail", "details": []},
+    ]
+    tasks = {
+        "T1": {"type": "drawing", "instruction": "Mark what you see", "tools": tools},
+        "T2": {"type": "text", "instruction": "What else is there?"},
+        "T3": {"type": "slider", "instruction": "How far is it seen from the side?", "min": 0, "max": 90},
+    }
+    random = np.random.default_rng(3)
+    picture = Media.objects.get(subject=subject)
+    with Image.open(Path(settings.MEDIA_ROOT) / picture.path) as image:
+        unit = image.width / 128
+    values: dict[str, list[Any]] = {"T1": [], "T2": ["a tail", "a tail", "a faint tail", "", "A tail"], "T3": []}
+    for _ in range(5):
+        d = random.normal(scale=2.0, size=8)
+        values["T1"].append(
+            [
+                {"tool": 0, "x": (36 + d[0] / 2) * unit, "y": (71 + d[1] / 2) * unit},
+                {
+                    "tool": 1,
+                    "x": (64 + d[2] / 2) * unit,
+                    "y": (64 + d[3] / 2) * unit,
+                    "rx": (22 + d[4]) * unit,
+                    "ry": 15 * unit,
+                    "angle": 30 + d[5],
+                },
+                {"tool": 2, "x1": (78 + d[6]) * unit, "y1": 44 * unit, "x2": 112 * unit, "y2": (22 + d[7]) * unit},
+            ]
+        )
+        values["T3"].append(float(np.clip(40 + 8 * d[7], 0, 90)))
+    status = SubjectStatus.objects.get(workflow=workflow, subject=subject)
+    for key, task in tasks.items():
+        found = summarise_task(task, [Response(i, value) for i, value in enumerate(values[key])])
+        TaskSummary.objects.create(
+            status=status, task_key=key, kind=found.kind, seen_by=found.seen_by, value=found.value
+        )
+    workflow.tasks |= tasks
+    workflow.save(update_fields=["tasks"])
 
 
 def _tie_to_product(subject: Subject) -> None:
@@ -95,28 +193,39 @@ def _tie_to_product(subject: Subject) -> None:
 
 
 def _predict(workflow: Workflow, subjects: list[Subject]) -> None:
-    model = ModelVersion.objects.create(
+    model, _ = ModelVersion.objects.get_or_create(
         workflow=workflow,
         number=1,
-        state=ModelVersion.State.CHAMPION,
-        class_names=list(IMAGE_ANSWERS),
-        weights_path="none",
-        weights_sha256="0" * 64,
-        training_prior=[1 / 6] * 6,
-        temperature=1.2,
+        defaults={
+            "state": ModelVersion.State.CHAMPION,
+            "class_names": list(IMAGE_ANSWERS),
+            "weights_path": "none",
+            "weights_sha256": "0" * 64,
+            "training_prior": [1 / 6] * 6,
+            "temperature": 1.2,
+        },
     )
-    policy = RoutingPolicy.objects.create(
-        model_version=model, number=1, alpha=0.01, delta=0.05, threshold=0.93, audit_share=0.02, ood_p_min=0.01,
-        calibrated_on=480, evidence=[],
-    )  # fmt: skip
+    policy, _ = RoutingPolicy.objects.get_or_create(
+        model_version=model,
+        number=1,
+        defaults={
+            "alpha": 0.01,
+            "delta": 0.05,
+            "threshold": 0.93,
+            "audit_share": 0.02,
+            "ood_p_min": 0.01,
+            "calibrated_on": 480,
+            "evidence": [],
+        },
+    )
     random = np.random.default_rng(7)
-    for number, subject in enumerate(subjects):
+    for place, subject in enumerate(subjects):
         probabilities = random.dirichlet([0.6] * 6)
         prediction = Prediction.objects.create(
             subject=subject, model_version=model, probabilities=probabilities.tolist(),
             embedding=[1.0] + [0.0] * (EMBEDDING_DIMENSIONS - 1),
         )  # fmt: skip
-        decision, reason = ("audit", "audit") if number % 5 == 2 else ("volunteers", "uncertain")
+        decision, reason = ("audit", "audit") if place % 5 == 2 else ("volunteers", "uncertain")
         route = Route.objects.create(
             prediction=prediction, policy=policy, decision=decision, reason=reason, answer=int(probabilities.argmax()),
             score=float(probabilities.max()), probability=float(probabilities.max()), ood_p=0.4, information_bits=1.0,

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.scene import Scene, build_scene
+from tests.browser.scene import Scene, build_crowd, build_scene
 from tests.browser.test_people import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +27,9 @@ RUN_AXE = """async () => {
 
 @pytest.fixture
 def scene(transactional_db: None) -> Scene:
-    return build_scene()
+    scene = build_scene()
+    build_crowd(scene)
+    return scene
 
 
 def pages_for_everybody(scene: Scene) -> dict[str, str]:
@@ -47,6 +49,10 @@ def pages_for_scientists(scene: Scene) -> dict[str, str]:
         "project-owner": f"/projects/{scene.project.slug}/",
         "results": scene.path(scene.images, "results"),
         "subject": scene.path(scene.images, "results") + f"{scene.settled.pk}/",
+        "subject-drawn": scene.path(scene.images, "results") + f"{scene.drawn.pk}/",
+        "review": scene.path(scene.images, "review"),
+        "volunteers": scene.path(scene.images, "volunteers"),
+        "retirement": scene.path(scene.images, "retirement"),
         "exports": f"/projects/{scene.project.slug}/exports/",
         "operations": f"/projects/{scene.project.slug}/operations/",
     }

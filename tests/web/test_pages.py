@@ -63,7 +63,15 @@ def test_every_page_is_under_the_content_policy(client: Client, workflow: Workfl
 def test_no_page_carries_inline_script_or_style(client: Client, workflow: Workflow) -> None:
     log_in(client, "owner")
     project = f"/projects/{workflow.project.slug}/"
-    pages = ["/", "/sign-up/", project, f"{project}workflows/{workflow.pk}/classify/", *addresses(workflow)]
+    of_workflow = [f"{project}workflows/{workflow.pk}/{name}/" for name in ("review", "volunteers", "retirement")]
+    pages = [
+        "/",
+        "/sign-up/",
+        project,
+        f"{project}workflows/{workflow.pk}/classify/",
+        *of_workflow,
+        *addresses(workflow),
+    ]
     for address in pages:
         body = client.get(address).content.decode()
         scripts = re.findall(r"<script(?![^>]*(?:src=|application/json))[^>]*>", body)

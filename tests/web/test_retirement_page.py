@@ -34,7 +34,7 @@ def page_of(workflow: Workflow) -> str:
 
 def fields(body: str) -> dict[str, str]:
     """What a browser would send of the form as it stands."""
-    form = body.split('<form id="setting"')[1].split("</form>")[0]
+    form = body.split('<form id="setting"')[1].split("</form>", maxsplit=1)[0]
     sent = {}
     for tag in re.findall(r"<input[^>]*>", form):
         name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
