@@ -51,6 +51,9 @@ class AnswerTable:
         statuses: (S,) ids, ascending: what the votes' subjects index.
         subjects: (S,) subject ids.
         volunteers: (V,) ids, ascending: what the votes' volunteers index.
+        subject: (N,) index of each vote's status.
+        volunteer: (N,) index of each vote's volunteer.
+        answer: (N,) today's index of the answer.
         gathered: the votes with gold, machine and anonymity.
         machine_rows: (M,) which of the statuses the machine has an opinion of.
         machine_starts: (M, K) int64, those opinions.
@@ -60,6 +63,9 @@ class AnswerTable:
     statuses: NDArray[np.int64]
     subjects: NDArray[np.int64]
     volunteers: NDArray[np.int64]
+    subject: NDArray[np.int64]
+    volunteer: NDArray[np.int64]
+    answer: NDArray[np.int64]
     gathered: Gathered
     machine_rows: NDArray[np.int64]
     machine_starts: Fixed
@@ -89,6 +95,9 @@ def read_answers(workflow: Workflow, question: Question) -> AnswerTable:
         statuses=statuses,
         subjects=subjects,
         volunteers=volunteers,
+        subject=subject,
+        volunteer=volunteer,
+        answer=rows[:, 2],
         gathered=Gathered(
             votes=votes,
             gold=_gold(workflow, question, subjects),

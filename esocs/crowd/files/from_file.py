@@ -21,7 +21,7 @@ from esocs.crowd.files.errors import VotesFileError
 from esocs.crowd.files.exports import is_export, read_export
 from esocs.crowd.files.mapping import Mapper, run_here
 from esocs.crowd.files.partitions import write_partitions
-from esocs.crowd.files.questions import Questions
+from esocs.crowd.files.questions import Questions, TaskResponses
 from esocs.crowd.files.reading import column_names, read_gold, read_votes, stream_votes
 from esocs.crowd.files.results import FORMATS, ResultFiles, describe, sha256_of
 from esocs.crowd.files.tables import QuestionTable, ReadReport
@@ -123,7 +123,12 @@ def aggregate_file(path: Path, options: Options, *, steps: Steps | None = None) 
     )
     questions = Questions(export, gold=gold)
     return aggregate_tables(
-        questions.tables(), options, metadata=metadata, report=export.report, steps=steps, questions=questions
+        questions.tables(),
+        options,
+        metadata=metadata,
+        report=export.report,
+        steps=steps,
+        responses=questions.responses() if questions.has_summaries else None,
     )
 
 
@@ -134,7 +139,7 @@ def aggregate_tables(
     metadata: Mapping[str, str],
     report: ReadReport,
     steps: Steps | None = None,
-    questions: Questions | None = None,
+    responses: Iterable[TaskResponses] | None = None,
 ) -> Aggregation:
     """Aggregate questions wherever they come from, our own rows for one.
 
@@ -144,7 +149,7 @@ def aggregate_tables(
         metadata: `results.describe`.
         report: of the reading.
         steps: is told of long steps.
-        questions: whose other tasks are summarised.
+        responses: to the tasks that are summarised; read when all tables have been.
     """
     mode, steps = get_mode(options.mode), steps or _silent
     done = Aggregation(report=report)
@@ -172,10 +177,8 @@ def aggregate_tables(
                         on_progress=steps(f"fitting {table.key}"),
                     )
                 )
-        if questions is not None:
-            done.summaries = write_summaries(
-                questions.responses(), files, on_progress=steps("summarising") if questions.has_summaries else None
-            )
+        if responses is not None:
+            done.summaries = write_summaries(responses, files, on_progress=steps("summarising"))
     done.paths = sorted(files.paths)
     return done
 

@@ -122,9 +122,9 @@ class Command(JobCommand):
 
     def _write_rows(self, workflow: Workflow, options: dict[str, Any], formats: tuple[str, ...]) -> None:
         """The same files as from an export, in a folder a workflow."""
-        from esocs.crowd.aggregation import rows_of_workflow
+        from esocs.crowd.aggregation import responses_of_workflow, rows_of_workflow
 
-        mode = options["mode"] or DEFAULT_MODE
+        mode = options["mode"] or workflow.consensus_mode
         wanted = Options(
             out=options["out"] / f"workflow-{workflow.pk}",
             mode=mode,
@@ -135,7 +135,12 @@ class Command(JobCommand):
         metadata = describe(mode=mode, source=f"workflow {workflow.pk}", sha256="")
         self._tell(
             aggregate_tables(
-                rows_of_workflow(workflow), wanted, metadata=metadata, report=ReadReport(), steps=self._steps
+                rows_of_workflow(workflow),
+                wanted,
+                metadata=metadata,
+                report=ReadReport(),
+                steps=self._steps,
+                responses=responses_of_workflow(workflow),
             )
         )
 
