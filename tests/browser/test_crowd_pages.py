@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from esocs.crowd.models import SubjectRule
 from tests.browser.scene import Scene, build_crowd, build_scene
+from tests.browser.test_looks import AXE, RUN_AXE
 from tests.browser.test_people import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,3 +114,27 @@ def test_an_audit_is_drawn_on_the_page(page: Page, scene: Scene) -> None:
     page.get_by_role("button", name="Draw").click()
     expect(page.get_by_role("status").first).to_contain_text("2 retired subjects were drawn")
     expect(page.locator("tbody tr")).to_have_count(5)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_errors_a_preview_and_every_kind_of_rule_have_no_accessibility_violation(
+    page: Page, scene: Scene, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    log_in(page, "observer")
+    page.goto(scene.path(scene.images, "retirement"))
+    for number, title in enumerate(("So many agree", "One expert is enough", "So many in total"), start=3):
+        page.get_by_role("button", name=title, exact=True).click()
+        expect(page.locator(".rules li")).to_have_count(number)
+    page.get_by_label("Experts of rule 4").fill("none")
+    page.get_by_label("Probability τ").fill("2")
+    page.get_by_role("button", name="Preview").last.click()
+    expect(page.locator(".rules .errors")).to_have_count(1)
+    expect(page.locator("#setting-error")).to_be_focused()
+    page.evaluate(AXE.read_text(encoding="utf-8") + "; 0")
+    assert page.evaluate(RUN_AXE) == []
+    page.get_by_label("Experts of rule 4").fill("2")
+    page.get_by_label("Probability τ").fill("0.9")
+    page.get_by_role("button", name="Preview").last.click()
+    expect(page.locator("#preview")).to_be_focused()
+    assert page.evaluate(RUN_AXE) == []

@@ -29,6 +29,7 @@ def operations(request: HttpRequest, slug: str) -> HttpResponse:
     shown = rejected.filter(error_code=code) if code else rejected
     context = {
         "project": project,
+        "workflows": project.workflows.order_by("id"),
         "page": Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page")),
         "counts": counts,
         "code": code,
