@@ -6,13 +6,14 @@ Pages are cut by id (keyset), so the last page of a million subjects is as quick
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Prefetch
 
 from classifier.calibration import apply_temperature
 from esocs.crowd import queries
 from esocs.crowd.models import Consensus, SubjectStatus
+from esocs.crowd.retirement import task_of
 from esocs.machine.models import ModelVersion, Prediction, Route
 from esocs.projects.models import Media, Subject, Workflow
 from esocs.projects.rules import answer_labels
@@ -55,14 +56,11 @@ class ResultRow:
     consensus_label: str
     majority_label: str
     votes: list[Share]
+    flagged: bool
 
     @property
     def machine_label(self) -> str:
         return next((share.label for share in self.machine if share.leads), "")
-
-    @property
-    def flagged(self) -> bool:
-        return self.consensus is not None and self.consensus.flagged
 
     @property
     def votes_total(self) -> int:
@@ -179,8 +177,8 @@ def _row(
 ) -> ResultRow:
     labels = answer_labels(workflow.tasks, workflow.strings, workflow.first_task)
     # `consensus_rows` and `pictures` are the lists that the room's query has prefetched.
-    found: list[Consensus] = getattr(status, "consensus_rows", [])
-    consensus = next((row for row in found if row.task_key == workflow.first_task), None)
+    found = [row for row in getattr(status, "consensus_rows", []) if task_of(row.task_key) == workflow.first_task]
+    outcome = _read_outcome(labels, sorted(found, key=lambda row: (len(row.task_key), row.task_key)))
     pictures: list[Media] = getattr(subject, "pictures", [])
     picture = next((media for media in pictures if media.media_type.startswith("image/")), None)
     return ResultRow(
@@ -190,10 +188,47 @@ def _row(
         prediction=prediction,
         machine=probability_shares(labels, prediction) if prediction else [],
         status=status,
-        consensus=consensus,
-        consensus_label=_label(labels, consensus.answer if consensus else None),
-        majority_label=_label(labels, consensus.majority if consensus else None),
-        votes=vote_shares(labels, consensus.answer_counts) if consensus else [],
+        consensus=outcome.least_sure,
+        consensus_label=outcome.consensus,
+        majority_label=outcome.majority,
+        votes=outcome.votes,
+        flagged=any(row.flagged for row in found),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What the first task came to; of a multiple choice `least_sure` is its least certain label."""
+
+    least_sure: Consensus | None = None
+    consensus: str = ""
+    majority: str = ""
+    votes: list[Share] = field(default_factory=list)
+
+
+def _read_outcome(labels: Sequence[str], rows: Sequence[Consensus]) -> _Outcome:
+    """The consensus rows of the first task: one for a single choice, one a label for a multiple choice."""
+    if not rows:
+        return _Outcome()
+    if "." not in rows[0].task_key:
+        only = rows[0]
+        return _Outcome(
+            least_sure=only,
+            consensus=_label(labels, only.answer),
+            majority=_label(labels, only.majority),
+            votes=vote_shares(labels, only.answer_counts),
+        )
+    named = [(_label(labels, int(row.task_key.rpartition(".")[2])), row) for row in rows]
+    asked = max((sum(row.answer_counts) for row in rows), default=0)
+    return _Outcome(
+        least_sure=min(rows, key=lambda row: row.probability),
+        consensus=", ".join(name for name, row in named if row.answer == 1) or "none of them",
+        majority=", ".join(name for name, row in named if row.majority == 1) or "none of them",
+        votes=[
+            Share(label=name, count=row.answer_counts[1], share=row.answer_counts[1] / asked, leads=row.answer == 1)
+            for name, row in named
+            if asked and row.answer_counts[1]
+        ],
     )
 
 

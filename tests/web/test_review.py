@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from esocs.crowd.certificates import Certificate, upper_error_bound
-from esocs.crowd.models import SubjectStatus
+from esocs.crowd.models import Consensus, SubjectStatus
 from esocs.projects.models import ProjectRole, Workflow
 from esocs.projects.services import add_role
 from esocs.web.audit import count_more_audits, describe_certificates
@@ -81,6 +81,22 @@ def test_votes_consensus_and_majority_stand_beside_each_other(client: Client, wo
     assert '<span class="lead-answer">Spiral</span>' in body
     assert '<span class="answer-name">Spiral</span>' in body
     assert "<td>Spiral</td>" in body
+
+
+def test_a_first_question_of_several_choices_shows_what_was_chosen(client: Client, workflow: Workflow) -> None:
+    workflow.tasks["T0"]["type"] = "multiple"
+    workflow.save()
+    status = SubjectStatus.objects.get(workflow=workflow, review="contested")
+    for label, (counts, answer, probability) in enumerate((([0, 3], 1, 0.98), ([1, 2], 1, 0.61), ([3, 0], 0, 0.97))):
+        Consensus.objects.create(
+            status=status, task_key=f"T0.{label}", log_posterior=[0, 0], answer_counts=counts, answer=answer,
+            probability=probability, majority=answer,
+        )  # fmt: skip
+    Consensus.objects.filter(task_key="T0").delete()
+    client.force_login(workflow.project.owner)
+    body = read(client, workflow, "?kind=contested")
+    assert '<span class="answer-name">Spiral, Elliptical</span><br><span class="mono">0.610</span>' in body
+    assert body.count('<svg class="bar crowd"') == 2
 
 
 def test_a_kind_that_does_not_exist_shows_everything(client: Client, workflow: Workflow) -> None:
