@@ -5,6 +5,10 @@ The votes' rows are the source of truth; a fit is a pure function of them, bit f
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -22,6 +26,7 @@ from esocs.crowd.shrinkage import (
     shrunken_confusion,
 )
 from esocs.crowd.votes import (
+    Block,
     InvalidVotesError,
     Votes,
     checked_gold,
@@ -46,6 +51,9 @@ __all__ = [
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[Any]
+
+MOST_THREADS = 8
+"""Beyond that the memory's bandwidth is the limit."""
 
 TALLY_ROWS = 1 << 16
 """Rows that wait, at least, before they are summed."""
@@ -114,6 +122,7 @@ def fit(
     learn_strength: bool = True,
     iterations: int = 5,
     initial: Fit | None = None,
+    threads: int | None = None,
 ) -> Fit:
     """Fit every volunteer's confusion matrix and every subject's answer.
 
@@ -139,6 +148,7 @@ def fit(
         iterations: few, as more are worse on real sets.
         initial: an earlier fit whose volunteers have the same indices (more may have come) to start from; in
             its place each subject starts with the shares of its votes.
+        threads: at most; None: one a core. The result does not depend on it.
 
     Raises:
         InvalidVotesError: a value out of range or not a number; names the row.
@@ -161,6 +171,7 @@ def fit(
         learn_strength=learn_strength,
         iterations=iterations,
         initial=initial,
+        threads=threads,
     )
 
 
@@ -173,6 +184,7 @@ def fit_votes(
     learn_strength: bool = True,
     iterations: int = 5,
     initial: Fit | None = None,
+    threads: int | None = None,
 ) -> Fit:
     """`fit` on votes already sorted; `strength` is (V,)."""
     if iterations < 1:
@@ -186,7 +198,13 @@ def fit_votes(
         table = None if skill is None else skill.expected_log_likelihood(votes)
         class_prior = None if skill is None else skill.class_prior
         return expect(
-            votes, log_likelihood=table, class_prior=class_prior, gold=gold, log_prior=prior, posterior=posterior
+            votes,
+            log_likelihood=table,
+            class_prior=class_prior,
+            gold=gold,
+            log_prior=prior,
+            posterior=posterior,
+            threads=threads,
         )
 
     skill = None if initial is None else Skill.of(initial, votes, strength)
@@ -289,7 +307,7 @@ class Statistics:
                 volunteer_counts=volunteer_counts,
                 pooled=pooled,
                 strength=strength,
-                nearby=before.shrinkage.factor if before else 1.0,
+                before=before.shrinkage if before else None,
             )
         return Skill(class_prior.astype(np.float32), pooled, shrinkage, counts, volunteer_counts, strength)
 
@@ -302,6 +320,7 @@ def expect(
     gold: NDArray[np.int64] | None,
     log_prior: Floats | None,
     posterior: Floats,
+    threads: int | None = None,
 ) -> Statistics:
     """The E step into `posterior`, and in the same pass over each block the counts for the M step.
 
@@ -312,6 +331,7 @@ def expect(
         gold: (S,), -1 where there is none.
         log_prior: (S, K).
         posterior: (S, K), written.
+        threads: at most; None: one a core.
     """
     K = votes.n_answers
     tally, class_counts = _Tally(len(votes.pairs), K - 1), np.zeros(K)
@@ -320,11 +340,14 @@ def expect(
     else:
         table, base = log_likelihood - log_likelihood[:, :1], np.log(class_prior)
     table = np.ascontiguousarray(table[:, 1:])
-    for block in votes.blocks:
+
+    def one(block: Block) -> tuple[Floats, Floats]:
+        """A block's posteriors, its pairs' expected votes on all true answers but the first, and its classes'."""
         rows = block.subjects
         out, prior = posterior[rows], None if log_prior is None else log_prior[rows]
         scores = np.zeros_like(out)
-        scores[:, 1:] = _product(block.matrix, table.take(block.pairs, axis=0))
+        own = table if block.whole else table.take(block.pairs, axis=0)
+        scores[:, 1:] = _product(block.matrix, own)
         if log_likelihood is None:
             scores[:, 0] = votes.per_subject[rows] - scores @ np.ones(K, np.float32)
             _shares(scores, prior=prior, out=out)
@@ -337,8 +360,13 @@ def expect(
             out[known] = 0
             out[known, gold[rows][known]] = 1
             informed[known] = True
-        tally.add(block.pairs, _product(block.transposed, np.ascontiguousarray(out[:, 1:])))
-        class_counts += informed.astype(np.float32) @ out
+        product = _product(block.transposed, np.ascontiguousarray(out[:, 1:]))
+        return product, informed.astype(np.float32) @ out
+
+    # Added in the blocks' order, whoever finishes first: the number of threads does not change a bit.
+    for block, (product, classes) in _in_order(one, votes.blocks, threads=threads):
+        tally.add(None if block.whole else block.pairs, product)
+        class_counts += classes
     pair_counts = np.empty((len(votes.pairs), K))
     pair_counts[:, 1:] = tally.total()
     pair_counts[:, 0] = np.maximum(votes.per_pair - pair_counts[:, 1:].sum(axis=1), 0)
@@ -360,6 +388,23 @@ def digamma(x: Floats) -> Floats:
     return np.asarray(series - recurrence, np.float32)
 
 
+def _in_order(
+    one: Callable[[Block], tuple[Floats, Floats]], blocks: Sequence[Block], *, threads: int | None
+) -> Iterator[tuple[Block, tuple[Floats, Floats]]]:
+    """Work on a few blocks at once (numpy and scipy let go of the interpreter), and yield them in their order."""
+    n = min(len(blocks), threads or min(len(os.sched_getaffinity(0)), MOST_THREADS))
+    if n < 2:
+        yield from ((block, one(block)) for block in blocks)
+        return
+    with ThreadPoolExecutor(n) as pool:
+        waiting = deque((block, pool.submit(one, block)) for block in blocks[: 2 * n])
+        for block in blocks[2 * n :]:
+            done, result = waiting.popleft()
+            yield done, result.result()
+            waiting.append((block, pool.submit(one, block)))
+        yield from ((done, result.result()) for done, result in waiting)
+
+
 def _product(matrix: sparse.coo_array, dense: Floats) -> Floats:
     """Sparse by dense, of K − 1 columns: the remaining answer follows from the sum, or from the scale."""
     if dense.shape[1] == 0:
@@ -376,7 +421,11 @@ class _Tally:
         self._rows: list[Floats] = []
         self._waiting = 0
 
-    def add(self, index: NDArray[np.int64], rows: Floats) -> None:
+    def add(self, index: NDArray[np.int64] | None, rows: Floats) -> None:
+        """Add rows to those of the index; None: to all of them, in their order."""
+        if index is None:
+            self._total += rows
+            return
         self._index.append(index)
         self._rows.append(rows)
         self._waiting += len(index)

@@ -31,6 +31,9 @@ POOLED_SHARES = (0.5, 0.8)
 FACTORS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Multiples of the guessed strength that are tried."""
 
+ROUNDS_OF_SHARES = 2
+"""Rounds after which the share is settled, and only the factor still moves."""
+
 SAMPLE = 1 << 13
 """Counts from which strength and share are learned: enough to tell the grid's points apart."""
 
@@ -43,15 +46,13 @@ class Shrinkage:
         matrix: (K, K) float32, rows = true answer, sum to 1.
         factor: multiplies the strength guessed for each volunteer.
         share: of the pooled matrix in `matrix`.
+        rounds: how often factor and share were learned.
     """
 
     matrix: Floats
     factor: float
     share: float = POOLED_SHARE
-
-    def around(self, pooled: Floats) -> Shrinkage:
-        """The same strength and share around another pooled matrix."""
-        return Shrinkage(shrinkage_matrix(pooled, self.share), self.factor, self.share)
+    rounds: int = 0
 
 
 def diagonal_matrix(n_answers: int) -> Floats:
@@ -83,7 +84,7 @@ def learn(
     volunteer_counts: Floats,
     pooled: Floats,
     strength: Floats,
-    nearby: float = 1.0,
+    before: Shrinkage | None = None,
 ) -> Shrinkage:
     """Empirical Bayes: the strength and share under which the volunteers' counts are most probable.
 
@@ -96,7 +97,7 @@ def learn(
         volunteer_counts: (V, K) their sum over each volunteer's pairs.
         pooled: (K, K).
         strength: (V,) guessed pseudo-votes.
-        nearby: where on the grid of factors to begin; there is one summit, so it is found from anywhere.
+        before: what the last round learned: there the climb begins, and after some rounds its share is kept.
     """
     K = votes.n_answers
     active = np.unique(votes.volunteer)
@@ -119,9 +120,10 @@ def learn(
         cells = gammaln(alpha[cell] + observed).sum() - (pairs_of_cell * gammaln(alpha)).sum()
         return float(rows + cells) - 0.5 * math.log2(factor) ** 2
 
-    best = max((_climb(partial(evidence, share), nearby), share) for share in POOLED_SHARES)
-    (_, factor), share = best
-    return Shrinkage(shrinkage_matrix(pooled, share), factor, share)
+    nearby, rounds = (before.factor, before.rounds) if before else (1.0, 0)
+    shares = (before.share,) if before and rounds >= ROUNDS_OF_SHARES else POOLED_SHARES
+    (_, factor), share = max((_climb(partial(evidence, share), nearby), share) for share in shares)
+    return Shrinkage(shrinkage_matrix(pooled, share), factor, share, rounds + 1)
 
 
 def _climb(evidence: Callable[[float], float], nearby: float) -> tuple[float, float]:

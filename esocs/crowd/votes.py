@@ -28,6 +28,10 @@ LEAST_LOG_PRIOR = -1024.0
 """Nats by which an answer's prior may lie below the likeliest one's: what is less is as good as excluded."""
 
 
+WHOLE_SHARE = 0.4
+"""Share of all pairs in the blocks above which a block reads all of them as they lie, in place of gathering its own."""
+
+
 class InvalidVotesError(EsocsError):
     """A row of the votes, the gold or the priors that cannot mean anything; `row` is its index, or -1."""
 
@@ -44,7 +48,8 @@ class Votes:
     """Votes in blocks of consecutive subjects, within a block by volunteer and answer.
 
     A block's columns are the (volunteer, answer) pairs that occur in it, ascending, so a product with a table of
-    the pairs reads the (large) table in order, and only the block's (small) subjects at random.
+    the pairs reads the (large) table in order, and only the block's (small) subjects at random. Where most pairs
+    occur in most blocks, every block has all of them.
 
     Attributes:
         row: (N,) int32, subject of each vote, counted from its block's first subject.
@@ -136,6 +141,12 @@ class Votes:
         block_pairs = (key[run_start[:-1]] & ((1 << column_bits) - 1)).astype(np.int64)
         per_pair = np.bincount(block_pairs, np.diff(run_start), len(pairs)).astype(np.int64)
         first_pair = np.searchsorted(run_start, first_vote)
+        B, U = len(first_subject) - 1, len(pairs)
+        if len(block_pairs) > WHOLE_SHARE * B * U:
+            votes_of_pair = np.zeros(B * U, np.int64)
+            votes_of_pair[np.repeat(np.arange(B), np.diff(first_pair)) * U + block_pairs] = np.diff(run_start)
+            run_start = np.concatenate([[0], np.cumsum(votes_of_pair)])
+            block_pairs, first_pair = np.tile(np.arange(U), B), np.arange(B + 1) * U
         place = np.arange(len(block_pairs)) - np.repeat(first_pair[:-1], np.diff(first_pair))
         return cls(
             row=row,
@@ -184,7 +195,7 @@ class Votes:
             data = ones[: votes.stop - votes.start]
             matrix = sparse.coo_array((data, (self.row[votes], self.column[votes])), shape=shape)
             transposed = sparse.csr_array((data, self.row[votes], runs.astype(np.int32)), shape=shape[::-1])
-            blocks.append(Block(subjects, pairs, matrix, transposed))
+            blocks.append(Block(subjects, pairs, matrix, transposed, len(pairs) == len(self.pairs)))
         return tuple(blocks)
 
 
@@ -197,12 +208,14 @@ class Block:
         pairs: (P,) int64, which of `Votes.pairs` occur, ascending, each once.
         matrix: sparse (subjects of the block, P) of ones.
         transposed: the same, turned.
+        whole: `pairs` are all of `Votes.pairs`.
     """
 
     subjects: slice
     pairs: NDArray[np.int64]
     matrix: sparse.coo_array
     transposed: sparse.csr_array
+    whole: bool
 
 
 def first_votes(subject: Integers, volunteer: Integers) -> NDArray[np.bool_]:

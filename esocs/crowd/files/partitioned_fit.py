@@ -274,6 +274,7 @@ def _expect_partition(this_pass: _Pass, index: int) -> _Sums:
         gold=gold,
         log_prior=log_prior,
         posterior=posterior,
+        threads=1,  # partitions run beside one another already
     )
     if this_pass.posteriors is not None:
         subjects = pq.read_table(_subjects_path(job, index)).column("subject")
