@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import psycopg
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 from numpy.typing import NDArray
 
 from esocs.accounts.models import Volunteer
 from esocs.crowd import posterior
-from esocs.crowd.models import GoldStandard, SubjectStatus
+from esocs.crowd.models import Answer, GoldStandard, SubjectStatus
 from esocs.crowd.modes import Gathered
 from esocs.crowd.posterior import Fixed
 from esocs.crowd.votes import Votes
 from esocs.projects.models import Workflow, WorkflowVersion
-from esocs.projects.rules import Question, map_answers
+from esocs.projects.rules import Question, list_questions, map_answers
 
 IDS_AT_ONCE = 4_000_000
 
@@ -109,6 +110,41 @@ def read_answers(workflow: Workflow, question: Question) -> AnswerTable:
     )
 
 
+def gold_answers(workflow: Workflow, question: Question) -> dict[int, int]:
+    """Subject id → the experts' answer in today's indices; answers that are offered no more are left out."""
+    given = Answer.objects.filter(classification=OuterRef("classification"), task_key=question.key).values("answer")
+    rows = GoldStandard.objects.filter(workflow=workflow, task_key=question.key).annotate(given=Subquery(given[:1]))
+    versions = _versions(workflow)
+    now = (workflow.tasks, workflow.strings)
+    tables: dict[int, list[int | None]] = {}
+    known = {}
+    for subject, stored, as_given, major, minor in rows.values_list(
+        "subject_id", "answer", "given", "classification__workflow_major", "classification__workflow_minor"
+    ):
+        answer: int | None = stored
+        if as_given is not None:
+            version = (major << 32) | minor
+            if version not in tables:
+                tables[version] = map_answers(question, old=versions.get(version, now), new=now)
+            answer = tables[version][as_given] if as_given < len(tables[version]) else None
+        if answer is not None and answer < question.n_answers:
+            known[subject] = answer
+    return known
+
+
+def answers_differ(workflow: Workflow, *, major: int, minor: int) -> bool:
+    """Whether an index of an answer at a version may mean something else today; False where the minor is not known."""
+    if (major, minor) == (workflow.major_version, workflow.minor_version) or not minor:
+        return False
+    now = (workflow.tasks, workflow.strings)
+    then = _versions(workflow).get((major << 32) | minor, now)
+    asked = list_questions(then[0])
+    return any(
+        question not in asked or map_answers(question, old=then, new=now) != list(range(question.n_answers))
+        for question in list_questions(workflow.tasks)
+    )
+
+
 def read_answers_of(workflow: Workflow, question: Question, status_ids: Iterable[int]) -> NDArray[np.int64]:
     """(N, 3) status id, volunteer id, answer today, of the counted answers of some subjects."""
     packed = _unpack(PACKED_OF_STATUSES, {"statuses": list(status_ids), "task_key": question.key})
@@ -148,10 +184,7 @@ def _to_today(workflow: Workflow, question: Question, rows: NDArray[np.int64]) -
     if not used:
         return rows[:, :3]
     answer = rows[:, 2].copy()
-    versions = {
-        (row.major << 32) | row.minor: (row.tasks, row.strings)
-        for row in WorkflowVersion.objects.filter(workflow=workflow)
-    }
+    versions = _versions(workflow)
     now = (workflow.tasks, workflow.strings)
     for number in used:
         then = versions.get(number, now)
@@ -161,6 +194,11 @@ def _to_today(workflow: Workflow, question: Question, rows: NDArray[np.int64]) -
         answer[here] = known[np.minimum(answer[here], len(table))]
     kept = answer >= 0
     return np.column_stack([rows[kept, 0], rows[kept, 1], answer[kept]])
+
+
+def _versions(workflow: Workflow) -> dict[int, tuple[dict[str, Any], dict[str, str]]]:
+    rows = WorkflowVersion.objects.filter(workflow=workflow)
+    return {(row.major << 32) | row.minor: (row.tasks, row.strings) for row in rows}
 
 
 def _subjects(workflow: Workflow, statuses: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -199,8 +237,7 @@ def _log_prior(votes: Votes, machine_rows: NDArray[np.int64], machine_starts: Fi
 def _gold(workflow: Workflow, question: Question, subjects: NDArray[np.int64]) -> NDArray[np.int64]:
     """(S,) the experts' answer, -1 where there is none."""
     gold = np.full(len(subjects), -1, np.int64)
-    rows = GoldStandard.objects.filter(workflow=workflow, task_key=question.key, answer__lt=question.n_answers)
-    known = dict(rows.values_list("subject_id", "answer"))
+    known = gold_answers(workflow, question)
     if known:
         ids = np.array(sorted(known), np.int64)
         here = np.flatnonzero(np.isin(subjects, ids))

@@ -116,7 +116,12 @@ def ensure_epoch(workflow: Workflow) -> EpochStart:
             epoch, made = SkillEpoch.objects.get_or_create(
                 workflow=workflow,
                 number=1,
-                defaults={"current": True, "mode": workflow.consensus_mode, "workflow_major": workflow.major_version},
+                defaults={
+                    "current": True,
+                    "mode": workflow.consensus_mode,
+                    "workflow_major": workflow.major_version,
+                    "workflow_minor": workflow.minor_version,
+                },
             )
             if made:
                 questions = list_questions(workflow.tasks, workflow.first_task)
@@ -139,7 +144,7 @@ def switch_epoch(
     everybody new is like stays with each epoch, as long as a subject's consensus is of it.
     """
     ensure_epoch(workflow)
-    before = SkillEpoch.objects.select_for_update().get(workflow=workflow, current=True)
+    before = _lock_current(workflow)
     SkillEpoch.objects.filter(pk=before.pk).update(current=False)
     epoch = SkillEpoch.objects.create(
         workflow=workflow,
@@ -148,6 +153,7 @@ def switch_epoch(
         mode=workflow.consensus_mode,
         read_out=read_out,
         workflow_major=workflow.major_version,
+        workflow_minor=workflow.minor_version,
         **figures,
     )
     for skill in skills:
@@ -155,6 +161,17 @@ def switch_epoch(
         _write_volunteers(epoch, skill)
     Skill.objects.filter(epoch__workflow=workflow, epoch__number__lt=before.number, volunteer__isnull=False).delete()
     return epoch
+
+
+def _lock_current(workflow: Workflow) -> SkillEpoch:
+    while True:
+        # Not FOR UPDATE: a submission that moves its subject to this epoch holds what the switch waits for, and must
+        # be able to refer to the epoch meanwhile.
+        rows = SkillEpoch.objects.select_for_update(no_key=True).filter(workflow=workflow, current=True)
+        found = rows.first()
+        if found is not None:
+            return found
+        # Another refit switched while we waited for the row: look for its epoch.
 
 
 def forget_unused_epochs() -> None:

@@ -20,18 +20,20 @@ WRITE_GOLD = """, gold AS (
     ON CONFLICT (workflow_id, subject_id, task_key) DO UPDATE SET answer = EXCLUDED.answer,
         author_id = EXCLUDED.author_id, classification_id = EXCLUDED.classification_id
 ), changed AS (
-    INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, classifications_count, answer,
-        probability, author_id)
+    INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
+        answer, probability, author_id)
     SELECT %(status)s, %(before)s, CASE WHEN %(settles)s THEN 'retired' ELSE %(before)s END, 'expert', 'human',
-        %(count)s, %(answer)s, 1, %(author)s
+        (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s), %(count)s, %(answer)s, 1, %(author)s
     WHERE %(settles)s OR %(reviewed)s
 )
 UPDATE crowd_subjectstatus
-SET review = '', updated_at = now(),
+SET review = CASE WHEN %(decides)s THEN '' ELSE review END, updated_at = now(),
     state = CASE WHEN %(settles)s THEN 'retired' ELSE state END,
     retired_at = CASE WHEN %(settles)s THEN now() ELSE retired_at END,
     retirement_reason = CASE WHEN %(settles)s THEN 'human' ELSE retirement_reason END,
     retirement_cause = CASE WHEN %(settles)s THEN 'expert' ELSE retirement_cause END,
+    retired_epoch_number = CASE WHEN %(settles)s THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s)
+        ELSE retired_epoch_number END,
     retired_count = CASE WHEN %(settles)s THEN %(count)s ELSE retired_count END,
     retired_answer = CASE WHEN %(settles)s THEN %(answer)s::int ELSE retired_answer END,
     retired_probability = CASE WHEN %(settles)s THEN 1 ELSE retired_probability END
@@ -39,37 +41,54 @@ WHERE id = %(status)s"""
 
 
 def write_gold(
-    cursor: Any, status: LockedStatus, *, today: list[Choice], author_id: int | None, parameters: dict[str, Any]
+    cursor: Any,
+    status: LockedStatus,
+    *,
+    today: list[Choice],
+    asks_first: bool,
+    author_id: int | None,
+    parameters: dict[str, Any],
 ) -> bool:
     """Write an expert's answer under the status's lock.
 
     It retires a subject that is not retired yet and waited for an expert, or for which a rule says that so many experts
     are enough. A retired subject keeps what was known when it retired: certificates compare it with the gold.
 
+    Args:
+        cursor: inside the transaction that holds the status's lock.
+        status: the locked row.
+        today: what was answered, in today's indices.
+        asks_first: whether the first task is a question; if so, only an answer to it settles the subject.
+        author_id: the expert's user.
+        parameters: classification, status, volunteer, counted, tasks and answers (as given).
+
     Returns:
         Whether the subject is retired by now.
     """
     where = {"workflow": status.workflow_id, "subject": status.subject_id}
+    first = [choice.answer for choice in today if rules.task_of(choice.task_key) == status.first_task]
+    decides = bool(first) or not asks_first
     waited = status.audience == "experts" or status.review != ""
     fired = rules.Decision("open", "")
-    if status.rules and today:
+    if status.rules and decides:
         cursor.execute(COUNT_EXPERTS, where)
         # What only counts experts; the volunteers' own answers were weighed when they came.
         fired = rules.decide(
             criterion={"criteria": "never_retire"}, n=status.count, experts=cursor.fetchone()[0], rules=status.rules
         )
-    settles = status.state != "retired" and bool(today) and (waited or fired.state == "retired")
-    first = next((choice.answer for choice in today if choice.task_key == status.first_task), None)
+    settles = status.state != "retired" and decides and (waited or fired.state == "retired")
     parameters |= where | {
         "author": author_id,
         "before": status.state,
         "settles": settles,
-        "reviewed": status.review != "" and bool(today),
+        "decides": decides,
+        "reviewed": status.review != "" and decides,
+        "epoch": status.epoch_id,
         "count": status.count,
-        "answer": first,
+        "answer": first[0] if first else None,
         "today_tasks": [choice.task_key for choice in today],
         "today_answers": [choice.answer for choice in today],
     }
     cursor.execute(WRITE_ANSWERS + WRITE_GOLD, parameters)
-    order_effects(fired, subject_id=status.subject_id)
+    order_effects([(fired, status.subject_id)])
     return settles or status.state == "retired"

@@ -16,8 +16,8 @@ import numpy as np
 from esocs.crowd import posterior, rules
 from esocs.crowd.posterior import ReadOut
 from esocs.crowd.rules import Answered, Decision, Rule
-from esocs.jobs.services import enqueue
-from esocs.projects.rules import Choice
+from esocs.jobs.services import enqueue_many
+from esocs.projects.rules import Choice, Question
 
 
 @dataclass(kw_only=True)
@@ -48,11 +48,13 @@ class LockedStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """The frozen skill that a subject's sums are of."""
+    """The frozen skill that a subject's sums are of, fitted on the answers of a version of the workflow."""
 
     id: int
     number: int
     read_out: ReadOut
+    major: int = 0
+    minor: int = 0
 
 
 @dataclass
@@ -65,6 +67,8 @@ class Worth:
     log_prior: list[int] | None = None
     temper: float | None = None
     confusion: list[float] | None = None
+    foreign: bool = False
+    """The epoch was fitted on other answers: its skill and sums mean nothing until the refit."""
 
 
 Mapper = Callable[[str, int, int, int], int | None]
@@ -123,8 +127,10 @@ WHERE id = %(status)s"""
 COUNT_AND_CHANGE = """
 UPDATE crowd_subjectstatus
 SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s, epoch_id), updated_at = now(),
-    state = %(state)s, audience = CASE WHEN %(state)s = 'contested' THEN 'experts' ELSE audience END,
-    retirement_reason = %(reason)s, review = %(review)s,
+    state = %(state)s, audience = CASE WHEN %(state)s = 'contested' THEN 'experts'
+        WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
+    -- An audit that was drawn goes on, whatever else becomes of the subject.
+    retirement_reason = %(reason)s, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s END,
     retired_at = CASE WHEN %(retires)s THEN now() END,
     retirement_cause = CASE WHEN %(retires)s THEN 'rule' ELSE '' END,
     retired_epoch_number = CASE WHEN %(retires)s THEN %(number)s::int END,
@@ -156,7 +162,8 @@ def write_counted(
     cursor: Any,
     status: LockedStatus,
     *,
-    choices: list[Choice],
+    questions: Sequence[Question],
+    choices: Sequence[Choice],
     worth: dict[str, Worth],
     epoch: Epoch | None,
     to_today: Mapper,
@@ -167,7 +174,8 @@ def write_counted(
     Args:
         cursor: inside the transaction that holds the status's lock.
         status: the locked row.
-        choices: what was answered, in today's indices; the first task's first.
+        questions: all that the workflow asks today, the first task's first.
+        choices: what was answered, in today's indices.
         worth: what is known of each question.
         epoch: whose terms `worth` holds; None before the first.
         to_today: see `Mapper`.
@@ -176,18 +184,17 @@ def write_counted(
     Returns:
         Whether the subject is retired by now.
     """
-    if epoch is not None and epoch.id != status.epoch_id and status.count:
-        _sum_again(cursor, status, choices, worth, epoch, to_today)
-    elif epoch is not None and epoch.id != status.epoch_id:
-        for known in worth.values():
-            known.sums = None
+    again = _begin(status, questions, worth, epoch, to_today)
+    if again and status.count:
+        _sum_again(cursor, status, questions, worth, epoch, to_today)
+    given = {choice.task_key: choice.answer for choice in choices}
     rows: list[list[Any]] = []
     answered: list[Answered] = []
-    for choice in choices:
-        known = worth[choice.task_key]
-        sums, counts = _add(status, choice, known, epoch)
+    for question in questions:
+        known, answer = worth[question.key], given.get(question.key)
+        sums, counts = _add(status, question, answer, known, epoch)
         made = assess(
-            task_key=choice.task_key,
+            task_key=question.key,
             sums=sums,
             counts=counts,
             temper=known.temper,
@@ -195,8 +202,10 @@ def write_counted(
             confusion=known.confusion,
             criterion=status.retirement,
         )
-        answered.append(made)
-        rows.append([status.id, choice.task_key, sums, counts, made.answer, made.p, made.majority, made.flagged])
+        if any(counts):
+            answered.append(made)
+        if answer is not None or (again and known.counts is not None):
+            rows.append([status.id, question.key, sums, counts, made.answer, made.p, made.majority, made.flagged])
     decision = rules.decide(
         criterion=status.retirement,
         n=status.count + 1,
@@ -205,26 +214,30 @@ def write_counted(
         rules=status.rules,
         first_task=status.first_task,
     )
-    leading = next((q for q in answered if q.task_key.partition(".")[0] == status.first_task), Answered(""))
+    deciding = [q for q in answered if rules.task_of(q.task_key) == status.first_task]
     changes = status.state not in {"retired", decision.state}
     parameters |= {"epoch": epoch.id if epoch else None}
     if changes:
-        parameters |= _change(status, decision, leading, epoch)
+        parameters |= _change(status, decision, deciding, epoch)
     cursor.execute(_statement(rows, parameters, changes=changes), parameters)
-    order_effects(decision, subject_id=status.subject_id)
+    order_effects([(decision, status.subject_id)])
     return status.state == "retired" or decision.state == "retired"
 
 
-def order_effects(decision: Decision, *, subject_id: int) -> None:
+def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
     """Order what the rules that hold do besides retiring: once a rule and subject, in the caller's transaction."""
-    for rule_id in decision.fired:
-        key = f"rule/{rule_id}/subject/{subject_id}"
-        enqueue("crowd.apply_rule", key=key, payload={"rule_id": rule_id, "subject_id": subject_id})
+    items = [
+        (f"rule/{rule_id}/subject/{subject_id}", {"rule_id": rule_id, "subject_id": subject_id})
+        for decision, subject_id in decided
+        for rule_id in decision.fired
+    ]
+    if items:
+        enqueue_many("crowd.apply_rule", items=items)
 
 
 def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
     """The sum before any vote: the machine's opinion of the first question, else the classes' shares."""
-    hears_machine = task_key == status.first_task and read_out != ReadOut.SHARES
+    hears_machine = task_key == status.first_task and read_out != ReadOut.SHARES and not known.foreign
     if hears_machine and status.machine_prior is not None and len(status.machine_prior) == n_answers:
         return status.machine_prior
     if known.log_prior is not None and len(known.log_prior) == n_answers:
@@ -232,50 +245,83 @@ def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: in
     return [0] * n_answers
 
 
-def _add(status: LockedStatus, choice: Choice, known: Worth, epoch: Epoch | None) -> tuple[list[int], list[int]]:
-    """Sums and counts with this answer. Skill of another number of answers waits for the refit that will know them."""
-    K = choice.n_answers
-    read_out = epoch.read_out if epoch else ReadOut.TEMPERED
-    sums = known.sums
-    if sums is None or len(sums) != K:
-        sums = start_of(status, known, task_key=choice.task_key, n_answers=K, read_out=read_out)
-    if known.terms is not None and len(known.terms) == K * K:
-        sums = posterior.add(sums, known.terms, choice.answer)
+def _begin(
+    status: LockedStatus,
+    questions: Sequence[Question],
+    worth: dict[str, Worth],
+    epoch: Epoch | None,
+    to_today: Mapper,
+) -> bool:
+    """Set aside what was fitted on other answers. Returns whether the sums are to be made again from the rows."""
+    again = epoch is not None and epoch.id != status.epoch_id
+    for question in questions:
+        known, K = worth[question.key], question.n_answers
+        if epoch is not None and epoch.minor:
+            same = [to_today(question.key, answer, epoch.major, epoch.minor) for answer in range(K)] == list(range(K))
+        else:
+            same = True
+        if not same or (known.terms is not None and len(known.terms) != K * K):
+            known.foreign, again = True, True
+            known.terms = known.log_prior = known.confusion = None
+    return again
+
+
+def _add(
+    status: LockedStatus, question: Question, answer: int | None, known: Worth, epoch: Epoch | None
+) -> tuple[list[int], list[int]]:
+    """Sums and counts with this answer, if one was given."""
+    K = question.n_answers
     counts = known.counts if known.counts is not None and len(known.counts) == K else [0] * K
-    return list(sums), [n + (i == choice.answer) for i, n in enumerate(counts)]
+    sums = known.sums
+    # Without a vote the sum is the start under the present epoch, whatever was written at publication.
+    if sums is None or len(sums) != K or not any(counts):
+        read_out = epoch.read_out if epoch else ReadOut.TEMPERED
+        sums = start_of(status, known, task_key=question.key, n_answers=K, read_out=read_out)
+    if answer is None:
+        return list(sums), list(counts)
+    if known.terms is not None:
+        sums = posterior.add(sums, known.terms, answer)
+    return list(sums), [n + (i == answer) for i, n in enumerate(counts)]
 
 
 def _sum_again(
     cursor: Any,
     status: LockedStatus,
-    choices: list[Choice],
+    questions: Sequence[Question],
     worth: dict[str, Worth],
-    epoch: Epoch,
+    epoch: Epoch | None,
     to_today: Mapper,
 ) -> None:
-    """Replace each question's sums and counts by those of the subject's rows under an epoch."""
+    """Replace every question's sums and counts by those of the subject's rows under an epoch."""
+    read_out = epoch.read_out if epoch else ReadOut.TEMPERED
     fresh: dict[str, tuple[list[int], list[int]]] = {}
-    for choice in choices:
-        key, K = choice.task_key, choice.n_answers
-        start = start_of(status, worth[key], task_key=key, n_answers=K, read_out=epoch.read_out)
-        fresh[key] = list(start), [0] * K
+    for question in questions:
+        key, K = question.key, question.n_answers
+        fresh[key] = list(start_of(status, worth[key], task_key=key, n_answers=K, read_out=read_out)), [0] * K
     # The row of this very submission is not among the answers yet.
-    cursor.execute(SUM_AGAIN, {"epoch": epoch.id, "status": status.id, "tasks": list(worth)})
+    cursor.execute(SUM_AGAIN, {"epoch": epoch.id if epoch else None, "status": status.id, "tasks": list(fresh)})
     for key, given, major, minor, terms in cursor.fetchall():
         sums, counts = fresh[key]
         answer = to_today(key, given, major, minor)
         if answer is None or answer >= len(counts):
             continue
         counts[answer] += 1
-        if terms is not None and len(terms) == len(sums) ** 2:
+        if terms is not None and not worth[key].foreign and len(terms) == len(sums) ** 2:
             fresh[key] = posterior.add(sums, terms, answer), counts
     for key, (sums, counts) in fresh.items():
-        worth[key].sums, worth[key].counts = sums, counts
+        known = worth[key]
+        known.sums = sums
+        if any(counts) or known.counts is not None:
+            known.counts = counts
 
 
-def _change(status: LockedStatus, decision: Decision, leading: Answered, epoch: Epoch | None) -> dict[str, Any]:
+def _change(
+    status: LockedStatus, decision: Decision, deciding: Sequence[Answered], epoch: Epoch | None
+) -> dict[str, Any]:
     retires = decision.state == "retired"
-    review = "contested" if decision.state == "contested" else "flagged" if retires and leading.flagged else ""
+    leading = deciding[0] if deciding else Answered("")
+    flagged = retires and any(question.flagged for question in deciding)
+    review = "contested" if decision.state == "contested" else "flagged" if flagged else ""
     return {
         "before": status.state,
         "state": decision.state,

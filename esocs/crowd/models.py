@@ -21,6 +21,7 @@ class SkillEpoch(models.Model):
     mode = models.CharField(max_length=24, default="hierarchical", help_text="How votes are weighed (crowd.modes).")
     read_out = models.CharField(max_length=8, default="tempered", help_text="How a sum becomes probabilities.")
     workflow_major = models.PositiveIntegerField(default=0, help_text="Whose answers the skill's indices are.")
+    workflow_minor = models.PositiveIntegerField(default=0, help_text="With the major version; 0: not known.")
     classifications_fitted = models.PositiveBigIntegerField(default=0)
     last_classification_id = models.PositiveBigIntegerField(default=0, help_text="The newest row that was fitted.")
     gold_used = models.PositiveIntegerField(default=0)

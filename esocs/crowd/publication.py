@@ -125,7 +125,7 @@ def _start_consensus(workflow: Workflow, start: EpochStart, subject_ids: list[in
     for status in SubjectStatus.objects.filter(workflow=workflow, subject_id__in=subject_ids, consensus__isnull=True):
         heard = status.machine_prior if start.read_out != posterior.ReadOut.SHARES else None
         sums = heard or start.log_prior
-        if not sums:
+        if not start.log_prior or not sums:
             continue  # the first task is no single choice: what it asks is summed from the first answer on
         probabilities = posterior.read_out(sums, start.temper, votes=0, kind=start.read_out)
         best = max(range(len(sums)), key=sums.__getitem__)
@@ -178,7 +178,9 @@ def class_prior(workflow: Workflow) -> np.ndarray:
     n_answers = count_answers(workflow.tasks, workflow.first_task)
     counts = np.ones(n_answers)
     reserved = ReservedSubject.objects.filter(workflow=workflow).values("subject_id")
-    gold = GoldStandard.objects.filter(workflow=workflow, task_key=workflow.first_task, subject_id__in=reserved)
+    gold = GoldStandard.objects.filter(
+        workflow=workflow, task_key=workflow.first_task, answer__lt=n_answers, subject_id__in=reserved
+    )
     for answer, n in gold.values_list("answer").annotate(n=Count("id")).order_by():
         counts[answer] += n
     return np.asarray(counts / counts.sum())

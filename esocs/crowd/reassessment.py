@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Q
 from numpy.typing import NDArray
 
 from esocs.crowd import posterior, rules
 from esocs.crowd.answers import read_answers_of
 from esocs.crowd.live import CONSENSUS_COLUMNS, CONSENSUS_CONFLICT, assess, order_effects
-from esocs.crowd.models import Consensus, Skill, SkillEpoch, StatusChange, SubjectRule, SubjectStatus
+from esocs.crowd.models import Classification, Consensus, Skill, SkillEpoch, StatusChange, SubjectRule, SubjectStatus
 from esocs.crowd.posterior import ReadOut
 from esocs.crowd.rules import Answered, Decision, Rule
 from esocs.crowd.votes import Votes
@@ -26,6 +26,8 @@ from esocs.projects.models import Workflow
 from esocs.projects.rules import Question, list_questions
 
 ROWS_AT_ONCE = 5_000
+AUTOMATIC = Q(state="open") | Q(state="contested") | Q(state="retired", retirement_cause="rule")
+"""What the criterion and the rules decide on; what an expert or a person retired stays retired."""
 
 
 @dataclass(kw_only=True)
@@ -35,6 +37,7 @@ class Assessed:
     status: SubjectStatus
     answered: list[Answered] = field(default_factory=list)
     sums: list[list[int]] = field(default_factory=list)
+    experts: int = 0
 
     def decide(self, workflow: Workflow, chosen: Sequence[Rule]) -> Decision:
         """By the criterion and the rules given."""
@@ -43,13 +46,14 @@ class Assessed:
             n=self.status.classifications_count,
             answered=self.answered,
             machine_answer=self.status.machine_answer,
+            experts=self.experts,
             rules=chosen,
             first_task=workflow.first_task,
         )
 
-    def leading(self, first_task: str) -> Answered:
-        """The first task's first question."""
-        return next((q for q in self.answered if q.task_key.partition(".")[0] == first_task), Answered(""))
+    def deciding(self, first_task: str) -> list[Answered]:
+        """The first task's questions."""
+        return [q for q in self.answered if rules.task_of(q.task_key) == first_task]
 
 
 def list_rules(workflow: Workflow) -> list[Rule]:
@@ -58,28 +62,67 @@ def list_rules(workflow: Workflow) -> list[Rule]:
     return [Rule(row.pk, row.condition, row.effect, row.reason) for row in rows]
 
 
-def move_open_subjects(workflow: Workflow, epoch: SkillEpoch) -> None:
+def move_subjects(workflow: Workflow, epoch: SkillEpoch, *, closed_too: bool = False) -> None:
     """Recompute the open subjects that have answers under the new epoch, and retire what now can be.
 
     Those that nobody has answered yet keep their prior: their first answer takes them to the epoch of that moment.
+
+    Args:
+        workflow: its questions as they were fitted.
+        epoch: the new one.
+        closed_too: the answers are others than before, so what is known of closed subjects is told anew as well, in
+            today's answers; their state stays.
     """
-    statuses = list(
-        SubjectStatus.objects.select_for_update(of=("self",))
-        .filter(workflow=workflow, state=SubjectStatus.State.OPEN, classifications_count__gt=0)
-        .order_by("id")
-    )
+    rows = SubjectStatus.objects.select_for_update(of=("self",)).filter(workflow=workflow, classifications_count__gt=0)
+    if not closed_too:
+        rows = rows.filter(state=SubjectStatus.State.OPEN)
+    statuses = list(rows.order_by("id"))
+    _refresh_criterion(workflow)
     # Read after the locks: every counted answer of these subjects is committed, or waits behind us.
     assessed = {status.pk: Assessed(status=status) for status in statuses}
     for question in list_questions(workflow.tasks, workflow.first_task):
         _sum_question(workflow, epoch, question, assessed)
     chosen = list_rules(workflow)
+    _count_experts(workflow, chosen, list(assessed.values()))
+    if closed_too:
+        Consensus.objects.filter(status__workflow=workflow, status__classifications_count__gt=0).delete()
     _write_consensus(list(assessed.values()))
+    SubjectStatus.objects.filter(pk__in=list(assessed)).update(epoch=epoch)
+    still_open = [subject for subject in assessed.values() if subject.status.state == SubjectStatus.State.OPEN]
     _write_states(
         workflow,
-        [(subject, subject.decide(workflow, chosen)) for subject in assessed.values()],
+        [(subject, subject.decide(workflow, chosen)) for subject in still_open],
         cause=StatusChange.Cause.REFIT,
         epoch=epoch,
     )
+
+
+def _refresh_criterion(workflow: Workflow) -> None:
+    """After the locks: a change of the setting that we do not see here considers these subjects behind us."""
+    workflow.refresh_from_db(fields=["retirement"])
+
+
+def assess_again(
+    workflow: Workflow, epoch: SkillEpoch, statuses: Sequence[SubjectStatus]
+) -> dict[int, dict[str, tuple[list[int], list[int]]]]:
+    """Status id → question → sums and counts of its rows under an epoch; nothing is written."""
+    assessed = {status.pk: Assessed(status=status) for status in statuses}
+    for question in list_questions(workflow.tasks, workflow.first_task):
+        _sum_question(workflow, epoch, question, assessed)
+    return {
+        pk: {q.task_key: (sums, list(q.votes)) for q, sums in zip(one.answered, one.sums, strict=True)}
+        for pk, one in assessed.items()
+    }
+
+
+def _count_experts(workflow: Workflow, chosen: Sequence[Rule], assessed: Sequence[Assessed]) -> None:
+    """How many experts answered each subject, where a rule asks for it."""
+    if not any("experts.n" in json.dumps(rule.condition) for rule in chosen):
+        return
+    subjects = {one.status.subject_id: one for one in assessed}
+    gold = Classification.objects.filter(workflow=workflow, gold_standard=True, subject__in=list(subjects))
+    for subject_id, n in gold.values_list("subject_id").annotate(n=Count("volunteer", distinct=True)).order_by():
+        subjects[subject_id].experts = n
 
 
 def _sum_question(workflow: Workflow, epoch: SkillEpoch, question: Question, assessed: dict[int, Assessed]) -> None:
@@ -152,22 +195,27 @@ def reconsider(workflow: Workflow, *, first_id: int, last_id: int, author_id: in
     Returns:
         How many subjects changed.
     """
-    wanted = SubjectStatus.objects.filter(workflow=workflow, id__gte=first_id, id__lte=last_id)
-    automatic = Q(state="open") | Q(state="contested") | Q(state="retired", retirement_cause="rule")
-    statuses = list(wanted.filter(automatic).select_for_update(of=("self",)).select_related("epoch").order_by("id"))
+    wanted = SubjectStatus.objects.filter(AUTOMATIC, workflow=workflow, id__gte=first_id, id__lte=last_id)
+    statuses = list(wanted.select_for_update(of=("self",)).select_related("epoch").order_by("id"))
+    _refresh_criterion(workflow)
     chosen = list_rules(workflow)
-    decided = [(subject, subject.decide(workflow, chosen)) for subject in assess_as_known(workflow, statuses)]
+    known = assess_as_known(workflow, statuses, chosen)
+    decided = [(subject, subject.decide(workflow, chosen)) for subject in known]
     return _write_states(workflow, decided, cause=StatusChange.Cause.SETTING, epoch=None, author_id=author_id)
 
 
-def assess_as_known(workflow: Workflow, statuses: Sequence[SubjectStatus]) -> list[Assessed]:
+def assess_as_known(
+    workflow: Workflow, statuses: Sequence[SubjectStatus], chosen: Sequence[Rule] = ()
+) -> list[Assessed]:
     """The subjects as their consensus rows say, each under its own epoch."""
     assessed = {status.pk: Assessed(status=status) for status in statuses}
     epochs = {status.epoch_id for status in statuses if status.epoch_id}
     everybody = {(s.epoch_id, s.task_key): s for s in Skill.objects.filter(epoch__in=epochs, volunteer=None)}
     order = {q.key: place for place, q in enumerate(list_questions(workflow.tasks, workflow.first_task))}
     rows = Consensus.objects.filter(status__in=list(assessed), task_key__in=list(order))
-    for row in sorted(rows, key=lambda row: order[row.task_key]):
+    # Before its first vote a consensus row holds the prior alone, which no rule heeds.
+    answered = [row for row in rows if any(row.answer_counts)]
+    for row in sorted(answered, key=lambda row: order[row.task_key]):
         status = assessed[row.status_id].status
         skill = everybody.get((status.epoch_id or 0, row.task_key))
         assessed[row.status_id].answered.append(
@@ -181,6 +229,7 @@ def assess_as_known(workflow: Workflow, statuses: Sequence[SubjectStatus]) -> li
                 criterion=workflow.retirement,
             )
         )
+    _count_experts(workflow, chosen, list(assessed.values()))
     return list(assessed.values())
 
 
@@ -220,8 +269,6 @@ def _write_states(
     author_id: int | None = None,
 ) -> int:
     """Write the subjects whose state or reason changes, with their history, and order what the rules order."""
-    if epoch is not None:
-        SubjectStatus.objects.filter(pk__in=[subject.status.pk for subject, _ in decided]).update(epoch=epoch)
     changed = [
         _changed(workflow, subject, decision, epoch)
         for subject, decision in decided
@@ -235,16 +282,16 @@ def _write_states(
                 "author": author_id,
             }
             cursor.execute(WRITE_CHANGED, parameters)
-    for subject, decision in decided:
-        order_effects(decision, subject_id=subject.status.subject_id)
+    order_effects([(decision, subject.status.subject_id) for subject, decision in decided])
     return len(changed)
 
 
 def _changed(workflow: Workflow, subject: Assessed, decision: Decision, epoch: SkillEpoch | None) -> dict[str, Any]:
-    status, leading = subject.status, subject.leading(workflow.first_task)
+    status, deciding = subject.status, subject.deciding(workflow.first_task)
+    leading = deciding[0] if deciding else Answered("")
     known_by = epoch or status.epoch
     review = "contested" if decision.state == "contested" else ""
-    if decision.state == "retired" and leading.flagged:
+    if decision.state == "retired" and any(question.flagged for question in deciding):
         review = "flagged"
     return {
         "status_id": status.pk,
@@ -272,7 +319,7 @@ WITH x AS (
 )
 UPDATE crowd_subjectstatus st SET state = x.state, retirement_reason = x.reason, review = x.review, updated_at = now(),
     audience = CASE WHEN x.state = 'contested' THEN 'experts'
-        WHEN x.before = 'contested' AND x.state = 'open' THEN 'volunteers' ELSE st.audience END,
+        WHEN x.before = 'contested' THEN 'volunteers' ELSE st.audience END,
     retired_at = CASE WHEN x.state = 'retired' THEN COALESCE(st.retired_at, now()) END,
     retirement_cause = CASE WHEN x.state = 'retired' THEN 'rule' ELSE '' END,
     retired_epoch_number = CASE WHEN x.before = 'retired' AND x.state = 'retired' THEN st.retired_epoch_number

@@ -15,12 +15,13 @@ import numpy as np
 from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from esocs.crowd.answers import AnswerTable, read_answers
+from esocs.crowd.answers import AnswerTable, answers_differ, read_answers
 from esocs.crowd.epochs import QuestionSkill, ensure_epoch, switch_epoch
-from esocs.crowd.models import Answer, Classification, Consensus, SkillEpoch, SubjectStatus
+from esocs.crowd.models import Classification, Consensus, SkillEpoch, SubjectStatus
 from esocs.crowd.modes import Learned, get_mode
 from esocs.crowd.posterior import ReadOut
-from esocs.crowd.reassessment import move_open_subjects
+from esocs.crowd.reassessment import assess_again, move_subjects
+from esocs.crowd.renaming import rename_answers
 from esocs.projects.models import Workflow
 from esocs.projects.rules import list_questions
 
@@ -35,14 +36,15 @@ def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
     """Fit the skill of everyone who classified in a workflow; the returned effect switches the epoch.
 
     Returns:
-        None when there are too few rows to tell skill from luck.
+        None when there are too few rows to tell skill from luck, and the present epoch is of today's questions.
     """
     started = time.monotonic()
     ensure_epoch(workflow)
+    before = SkillEpoch.objects.get(workflow=workflow, current=True)
     figures = _figures(workflow)
     mode = get_mode(workflow.consensus_mode)
     tables = [read_answers(workflow, q) for q in list_questions(workflow.tasks, workflow.first_task)]
-    if not any(_enough(table) for table in tables):
+    if not any(_enough(table) for table in tables) and not _of_other_questions(before, workflow):
         return None
     skills = []
     read_out = ReadOut.TEMPERED
@@ -53,13 +55,16 @@ def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
         learned = mode.learn(table.gathered)
         read_out = learned.read_out
         skills.append(_skill(table, learned))
-    gold = tables[0].gathered.gold
+    gold = tables[0].gathered.gold if tables else None
     figures["gold_used"] = 0 if gold is None else int((gold >= 0).sum())
     figures["fit_s"] = time.monotonic() - started
 
     def write() -> None:
         epoch = switch_epoch(workflow, skills, read_out=read_out, figures=figures)
-        move_open_subjects(workflow, epoch)
+        changed = answers_differ(workflow, major=before.workflow_major, minor=before.workflow_minor)
+        if changed:
+            rename_answers(workflow, before)
+        move_subjects(workflow, epoch, closed_too=changed)
 
     return write
 
@@ -69,8 +74,9 @@ def _enough(table: AnswerTable) -> bool:
 
 
 def _figures(workflow: Workflow) -> dict[str, Any]:
-    """What the fit is about to see; rows that arrive meanwhile are for the next."""
-    seen = Classification.objects.filter(workflow=workflow, counted=True).aggregate(n=Count("id"), last=Max("id"))
+    """What the fit is about to see; rows that arrive meanwhile are for the next. Gold is seen, though not counted."""
+    rows = Classification.objects.filter(workflow=workflow)
+    seen = rows.aggregate(n=Count("id", filter=Q(counted=True)), last=Max("id"))
     return {"classifications_fitted": seen["n"], "last_classification_id": seen["last"] or 0}
 
 
@@ -107,7 +113,7 @@ def list_workflows_with_new_rows() -> list[Workflow]:
     epochs = {
         epoch.workflow_id: epoch
         for epoch in SkillEpoch.objects.filter(current=True).only(
-            "workflow_id", "last_classification_id", "workflow_major", "mode"
+            "workflow_id", "last_classification_id", "workflow_major", "workflow_minor", "mode"
         )
     }
     last = Classification.objects.filter(workflow=OuterRef("pk")).order_by("-id").values("id")[:1]
@@ -116,14 +122,19 @@ def list_workflows_with_new_rows() -> list[Workflow]:
         workflow
         for workflow in Workflow.objects.filter(pk__in=epochs).order_by("pk")
         if (newest[workflow.pk] or 0) > epochs[workflow.pk].last_classification_id
-        or (newest[workflow.pk] and epochs[workflow.pk].mode != workflow.consensus_mode)
-        or (newest[workflow.pk] and epochs[workflow.pk].workflow_major != workflow.major_version)
+        or (newest[workflow.pk] and _of_other_questions(epochs[workflow.pk], workflow))
     ]
+
+
+def _of_other_questions(epoch: SkillEpoch, workflow: Workflow) -> bool:
+    """Whether an epoch is of another version of the questions, or of another mode."""
+    asked = (epoch.workflow_major, epoch.workflow_minor)
+    return epoch.mode != workflow.consensus_mode or asked != (workflow.major_version, workflow.minor_version)
 
 
 def _due(workflow: Workflow) -> bool:
     epoch = SkillEpoch.objects.get(workflow=workflow, current=True)
-    if epoch.mode != workflow.consensus_mode or epoch.workflow_major != workflow.major_version:
+    if _of_other_questions(epoch, workflow):
         return True
     pause = timedelta(seconds=epoch.fit_s / SHARE_OF_TIME)
     if SkillEpoch.objects.filter(pk=epoch.pk, created_at__lte=Now() - pause).exists():
@@ -133,20 +144,32 @@ def _due(workflow: Workflow) -> bool:
 
 
 def audit_consensus(workflow: Workflow) -> list[str]:
-    """Compare every cached count and sum of the open subjects with the rows. Returns one line a difference."""
+    """Compare cached counts, and sums under the current epoch, with the rows. Returns one line a difference."""
     counted = Q(subject__classifications__counted=True, subject__classifications__workflow=workflow)
-    statuses = SubjectStatus.objects.filter(workflow=workflow).annotate(
-        n=Count("subject__classifications", filter=counted)
-    )
+    statuses = {
+        status.pk: status
+        for status in SubjectStatus.objects.filter(workflow=workflow).annotate(
+            n=Count("subject__classifications", filter=counted)
+        )
+    }
     differences = [
         f"subject {status.subject_id}: {status.classifications_count} cached, {status.n} counted"
-        for status in statuses.iterator()
+        for status in statuses.values()
         if status.n != status.classifications_count
     ]
-    for consensus in Consensus.objects.filter(status__workflow=workflow).select_related("status").iterator():
-        counts = [0] * len(consensus.answer_counts)
-        for answer in Answer.objects.filter(status=consensus.status, task_key=consensus.task_key, counted=True):
-            counts[answer.answer] += 1
-        if counts != consensus.answer_counts:
-            differences.append(f"subject {consensus.status.subject_id}: votes {consensus.answer_counts}, rows {counts}")
+    epoch = SkillEpoch.objects.filter(workflow=workflow, current=True).first()
+    if epoch is None or answers_differ(workflow, major=epoch.workflow_major, minor=epoch.workflow_minor):
+        return differences  # sums and counts of other answers wait for the refit
+    made = assess_again(workflow, epoch, list(statuses.values()))
+    for row in Consensus.objects.filter(status__workflow=workflow).iterator():
+        subject = statuses[row.status_id].subject_id
+        if row.status_id not in made or row.task_key not in made[row.status_id]:
+            if any(row.answer_counts):
+                differences.append(f"subject {subject}, {row.task_key}: votes {row.answer_counts}, no rows")
+            continue
+        sums, counts = made[row.status_id][row.task_key]
+        if counts != row.answer_counts:
+            differences.append(f"subject {subject}, {row.task_key}: votes {row.answer_counts}, rows {counts}")
+        elif statuses[row.status_id].epoch_id == epoch.pk and sums != row.log_posterior:
+            differences.append(f"subject {subject}, {row.task_key}: sums {row.log_posterior}, rows {sums}")
     return differences

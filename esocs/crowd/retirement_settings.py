@@ -21,7 +21,7 @@ from esocs.crowd.rule_language import InvalidRuleError, check
 from esocs.crowd.rule_templates import RETIREMENT_REASONS, get_template
 from esocs.jobs.services import enqueue_many
 from esocs.projects.models import SubjectSet, Workflow
-from esocs.projects.rules import count_answers
+from esocs.projects.rules import questions_of
 
 STATUSES_PER_JOB = 5_000
 # A preview looks at this many subjects at most, evenly spread, and says so.
@@ -84,10 +84,15 @@ def build_rules(workflow: Workflow, requests: Sequence[RuleRequest]) -> list[Sub
     Raises:
         InvalidRuleError: a blank is missing, out of range, or names a set of another project.
     """
-    n_answers = count_answers(workflow.tasks, workflow.first_task)
+    single = next((q for q in questions_of(workflow.tasks, workflow.first_task) if q.label is None), None)
+    n_answers = single.n_answers if single else 0
     made = []
     for position, request in enumerate(requests):
         template = get_template(request.template)
+        if template.asks_single and single is None:
+            raise InvalidRuleError(
+                f"“{template.title}” needs a first task with one choice.", hint="Use a rule that only counts people."
+            )
         condition, options = template.fill(workflow.first_task, request.options, n_answers=n_answers)
         check(condition)
         subject_set = None
@@ -125,13 +130,13 @@ def preview_retirement(*, workflow: Workflow, criterion: dict[str, Any], request
     """
     rules.check_criterion(criterion)
     made = [rules.Rule(i, r.condition, r.effect, r.reason) for i, r in enumerate(build_rules(workflow, requests))]
-    automatic = SubjectStatus.objects.filter(workflow=workflow).exclude(retirement_cause__in=["expert", "person"])
+    automatic = SubjectStatus.objects.filter(reassessment.AUTOMATIC, workflow=workflow)
     subjects = automatic.count()
     statuses = list(automatic.select_related("epoch").order_by("random_key")[:PREVIEWED])
     changes: Counter[tuple[str, str]] = Counter()
     reasons: Counter[str] = Counter()
     tried = Workflow(pk=workflow.pk, tasks=workflow.tasks, first_task=workflow.first_task, retirement=criterion)
-    for subject in reassessment.assess_as_known(tried, statuses):
+    for subject in reassessment.assess_as_known(tried, statuses, made):
         decision = subject.decide(tried, made)
         changes[subject.status.state, decision.state] += 1
         if decision.state == "retired" != subject.status.state:

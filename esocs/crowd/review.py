@@ -9,9 +9,11 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now, Random
 
+from esocs.crowd.answers import gold_answers
 from esocs.crowd.certificates import CONFIDENCE, Certificate, certify
 from esocs.crowd.models import GoldStandard, SubjectStatus
 from esocs.projects.models import Workflow
+from esocs.projects.rules import list_questions
 
 THRESHOLDS = (0.9, 0.95, 0.99)
 
@@ -83,9 +85,8 @@ def get_audit(workflow: Workflow) -> Audit:
     retired = SubjectStatus.objects.filter(
         workflow=workflow, retirement_cause="rule", retirement_reason="consensus", retired_answer__isnull=False
     )
-    gold = dict(
-        GoldStandard.objects.filter(workflow=workflow, task_key=workflow.first_task).values_list("subject_id", "answer")
-    )
+    questions = list_questions(workflow.tasks, workflow.first_task)
+    gold = gold_answers(workflow, questions[0]) if questions else {}
     drawn = list(
         retired.filter(audited_at__isnull=False).values_list("subject_id", "retired_answer", "retired_probability")
     )

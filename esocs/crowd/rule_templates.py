@@ -44,6 +44,11 @@ class Template:
     reason: str
     build: Callable[[str, Mapping[str, Any]], list[Any]]
 
+    @property
+    def asks_single(self) -> bool:
+        """Whether it speaks of the answers to a first task that is a single choice."""
+        return self.name in {"blanks", "agree", "move"}
+
     def fill(self, task_key: str, options: Mapping[str, Any], *, n_answers: int) -> tuple[list[Any], dict[str, Any]]:
         """The condition, and the checked options.
 
@@ -55,12 +60,15 @@ class Template:
 
 
 def _checked(blank: Blank, value: Any, n_answers: int) -> Any:
-    if value in {None, ""}:
+    if value is None or value == "":
         value = blank.default
+    whole = blank.kind != "probability"
     try:
-        number = float(value) if blank.kind == "probability" else int(value)
-    except (TypeError, ValueError):
+        number = int(value) if whole else float(value)
+    except (TypeError, ValueError, OverflowError):
         raise InvalidRuleError(f"{blank.label}: {value!r} is not a number.") from None
+    if isinstance(value, bool) or (whole and isinstance(value, float) and number != value):
+        raise InvalidRuleError(f"{blank.label}: {value!r} is not a whole number.")
     low, high = {"count": (1, 10_000), "answer": (0, n_answers - 1), "probability": (0.0, 1.0)}.get(
         blank.kind, (1, 1 << 62)
     )

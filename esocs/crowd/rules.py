@@ -12,6 +12,7 @@ from esocs.crowd.retirement import (
     decide,
     majority_answer,
     parse_consensus,
+    task_of,
 )
 from esocs.crowd.rule_language import InvalidRuleError
 from esocs.crowd.skill import VolunteerSkill, volunteer_skill
@@ -28,5 +29,6 @@ __all__ = [
     "decide",
     "majority_answer",
     "parse_consensus",
+    "task_of",
     "volunteer_skill",
 ]

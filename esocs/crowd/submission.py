@@ -105,13 +105,15 @@ WITH inserted AS (
     RETURNING id, counted, created_at
 ), live AS (
     -- The subject's own epoch while its skill is kept (the current one and the one before), else the current one.
-    SELECT e.id, e.number, e.read_out
+    SELECT e.id, e.number, e.read_out, e.workflow_major, e.workflow_minor
     FROM crowd_skillepoch e JOIN crowd_skillepoch c ON c.workflow_id = e.workflow_id AND c.current
-    WHERE e.workflow_id = %(workflow)s AND (e.id = %(epoch)s OR e.current) AND e.number >= c.number - 1
+    WHERE e.workflow_id = %(workflow)s AND (e.current OR (e.id = %(epoch)s AND e.number >= c.number - 1
+        AND (e.workflow_major, e.workflow_minor) = (c.workflow_major, c.workflow_minor)))
     ORDER BY COALESCE(e.id = %(epoch)s, false) DESC LIMIT 1
 )
-SELECT i.id, i.counted, i.created_at, live.id, live.number, live.read_out, t.task_key, c.log_posterior,
-    c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior, everybody.temper, everybody.confusion
+SELECT i.id, i.counted, i.created_at, live.id, live.number, live.read_out, live.workflow_major, live.workflow_minor,
+    t.task_key, c.log_posterior, c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior,
+    everybody.temper, everybody.confusion
 FROM inserted i
 LEFT JOIN live ON true
 LEFT JOIN unnest(%(tasks)s::text[]) AS t(task_key) ON true
@@ -145,6 +147,7 @@ def record_classification(submission: Submission) -> Recorded:
         if first is not None:
             return first
         today = _in_todays_answers(choices, status, version)
+        questions = list_questions(_today(status).tasks, status.first_task)
         cursor.execute(
             INSERT_CLASSIFICATION,
             {
@@ -160,7 +163,7 @@ def record_classification(submission: Submission) -> Recorded:
                 "gold": submission.gold_standard,
                 "expert": _expert_role(status) if submission.gold_standard else "",
                 "ip": submission.ip_key,
-                "tasks": [choice.task_key for choice in today],
+                "tasks": [question.key for question in questions],
                 "epoch": status.epoch_id,
                 "status": status.id,
             },
@@ -181,14 +184,22 @@ def record_classification(submission: Submission) -> Recorded:
             retired = write_counted(
                 cursor,
                 status,
+                questions=questions,
                 choices=today,
-                worth={row[6]: Worth(*row[7:]) for row in rows if row[6] is not None},
-                epoch=None if rows[0][3] is None else Epoch(id=rows[0][3], number=rows[0][4], read_out=rows[0][5]),
+                worth={row[8]: Worth(*row[9:]) for row in rows if row[8] is not None},
+                epoch=_epoch(rows[0]),
                 to_today=_mapper(status),
                 parameters=parameters,
             )
         elif submission.gold_standard:
-            retired = write_gold(cursor, status, today=today, author_id=submission.user_id, parameters=parameters)
+            retired = write_gold(
+                cursor,
+                status,
+                today=today,
+                asks_first=any(question.task_key == status.first_task for question in questions),
+                author_id=submission.user_id,
+                parameters=parameters,
+            )
         else:
             cursor.execute(f"{WRITE_ANSWERS} SELECT 1", parameters)
             retired = status.state == "retired"
@@ -202,6 +213,12 @@ def record_classification(submission: Submission) -> Recorded:
         gold_standard=submission.gold_standard,
         retired=retired,
     )
+
+
+def _epoch(row: tuple[Any, ...]) -> Epoch | None:
+    if row[3] is None:
+        return None
+    return Epoch(id=row[3], number=row[4], read_out=row[5], major=row[6], minor=row[7])
 
 
 def _lock_status(cursor: Any, submission: Submission) -> LockedStatus:

@@ -13,7 +13,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from esocs.crowd.models import Classification, SubjectStatus, TaskSummary
-from esocs.crowd.summaries import Response, summarise_task
+from esocs.crowd.summaries import Response, embed_details, summarise_task
 from esocs.projects.models import Workflow
 
 SUBJECTS_AT_ONCE = 500
@@ -33,9 +33,10 @@ def list_workflows_to_summarise() -> list[int]:
 
 def _stale(workflow: Workflow) -> Any:
     """Statuses whose number of counted classifications is not the one their summaries were made of."""
-    made_of = TaskSummary.objects.filter(status=OuterRef("pk")).order_by("counted").values("counted")[:1]
+    asked = list(summarised_tasks(workflow))
+    made_of = TaskSummary.objects.filter(status=OuterRef("pk"), task_key__in=asked).order_by("counted")
     rows = SubjectStatus.objects.filter(workflow=workflow, classifications_count__gt=0)
-    rows = rows.annotate(made_of=Subquery(made_of))
+    rows = rows.annotate(made_of=Subquery(made_of.values("counted")[:1]))
     return rows.filter(Q(made_of__isnull=True) | ~Q(made_of=F("classifications_count"))).order_by("id")
 
 
@@ -55,9 +56,10 @@ def summarise_workflow(workflow: Workflow) -> Callable[[], None] | None:
     given = rows.order_by("id").values_list("subject_id", "volunteer_id", "annotations")
     for subject_id, volunteer_id, answers in given.iterator(chunk_size=500):
         counted[subject_id] += 1
-        for answer in answers:
-            if answer.get("task") in tasks:
-                responses[subject_id, answer["task"]].append(Response(volunteer_id, answer.get("value")))
+        for answer in embed_details(answers) if isinstance(answers, list) else []:
+            key = answer.get("task") if isinstance(answer, dict) else None
+            if isinstance(key, str) and key in tasks:
+                responses[subject_id, key].append(Response(volunteer_id, answer.get("value")))
     summaries = []
     for subject_id, n in counted.items():
         for key, task in tasks.items():

@@ -15,6 +15,7 @@ from esocs.crowd.refit import list_due_workflows
 from esocs.crowd.retirement_settings import follow_changed_settings
 from esocs.crowd.summarising import list_workflows_to_summarise, summarise_workflow
 from esocs.jobs import registry
+from esocs.jobs.models import Job
 from esocs.jobs.registry import Effect, JobContext
 from esocs.jobs.services import enqueue
 from esocs.machine.models import Route
@@ -45,9 +46,16 @@ def refit(job: JobContext) -> Effect | None:
 
     def order() -> None:
         for workflow in workflows:
+            if _under_way("crowd.refit", workflow.pk):
+                continue  # a fit that takes longer than the time between two must not pile up
             enqueue("crowd.refit", key=f"workflow/{workflow.pk}/{job.key}", payload={"workflow_id": workflow.pk})
 
     return order
+
+
+def _under_way(kind: str, workflow_id: int) -> bool:
+    waiting = Job.objects.filter(kind=kind, state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    return waiting.filter(payload__workflow_id=workflow_id).exists()
 
 
 @registry.handler("crowd.reconsider")
@@ -89,6 +97,8 @@ def summarise(job: JobContext) -> Effect | None:
 
     def order() -> None:
         for pk in workflow_ids:
+            if _under_way("crowd.summarise", pk):
+                continue
             enqueue("crowd.summarise", key=f"workflow/{pk}/{job.key}", payload={"workflow_id": pk})
 
     return order

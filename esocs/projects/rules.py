@@ -156,7 +156,7 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
     """The choices among a submission's annotations, each checked against its task.
 
     A multiple choice answers one question a label, chosen or not. An unanswered optional task (value null) is no
-    choice. Tasks of other types pass unread.
+    choice. Tasks of other types pass unread, and so do the details of a drawing's marks.
 
     Raises:
         UnknownTaskError: a task the workflow does not have, or the same task twice.
@@ -166,6 +166,8 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
     answered: set[str] = set()
     for annotation in annotations:
         key = annotation.get("task")
+        if _is_detail(tasks, annotation):
+            continue
         task = tasks.get(key) if isinstance(key, str) else None
         if task is None or not isinstance(key, str):
             raise UnknownTaskError(f"This workflow has no task {key!r}.")
@@ -185,6 +187,14 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
                 for label in range(n_answers)
             ]
     return choices
+
+
+def _is_detail(tasks: Mapping[str, Any], annotation: Mapping[str, Any]) -> bool:
+    """Whether the newer classifier wrote it beside a mark of a drawing: task `T0.tool.detail`, once a mark."""
+    key = annotation.get("task")
+    if not isinstance(key, str) or key in tasks or "markIndex" not in annotation:
+        return False
+    return bool(tasks.get(key.partition(".")[0], {}).get("type") == "drawing")
 
 
 def _index(value: object, n_answers: int, key: str) -> int:
