@@ -75,4 +75,4 @@ def test_rejected_files_are_listed_with_their_reason(page: Page, scene: Scene) -
     page.goto(f"/projects/{scene.project.slug}/operations/")
     expect(page.get_by_role("row").filter(has_text="fits_truncated")).to_contain_text("the file ends after 811,008")
     page.get_by_role("link", name="not_fits 1").click()
-    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("region", name="Table of rejected files").locator("tbody tr")).to_have_count(1)
