@@ -10,9 +10,10 @@ from esocs.accounts import services as accounts
 from esocs.accounts.models import User, Volunteer
 from esocs.crowd import services as crowd
 from esocs.crowd.models import Consensus, SubjectStatus
+from esocs.crowd.services import Recorded, Submission
 from esocs.projects import services as projects
-from esocs.projects.models import Media, Project, SetMemberSubject, Subject, Workflow
-from esocs.projects.rules import count_answers
+from esocs.projects.models import Media, Project, SetMemberSubject, Subject, Workflow, WorkflowVersion
+from esocs.projects.rules import build_question, count_answers
 
 PASSWORD = "a-long-enough-passphrase"
 _number = itertools.count(1)
@@ -85,3 +86,64 @@ def make_subject(
             probability=1 / K,
         )
     return subject
+
+
+TREE_LABELS = ("Bar", "Ring", "Tail")
+
+
+def make_tree_workflow(
+    project: Project | None = None, *, answers: tuple[str, ...] = ("Smooth", "Disk"), **fields: Any
+) -> Workflow:
+    """T0 single → T1 single, which only some reach, and T2 multiple with three labels."""
+    workflow = make_workflow(project, answers=answers, question="What is it?", **fields)
+    tasks, strings = dict(workflow.tasks), dict(workflow.strings)
+    for key, question, labels in (("T1", "Has it arms?", ("Arms", "None")), ("T2", "What else?", TREE_LABELS)):
+        more, words = build_question(question=question, answers=list(labels), task_key=key)
+        tasks |= more
+        strings |= words
+    tasks["T1"]["required"] = False
+    tasks["T2"] |= {"type": "multiple", "required": False}
+    return ask(workflow, tasks, strings)
+
+
+def ask(
+    workflow: Workflow, tasks: dict[str, Any], strings: dict[str, str] | None = None, *, first: str = "T0"
+) -> Workflow:
+    """Make these the tasks that a workflow asked from its first version on."""
+    words = {**workflow.strings, **(strings or {})}
+    Workflow.objects.filter(pk=workflow.pk).update(tasks=tasks, strings=words, first_task=first)
+    WorkflowVersion.objects.filter(workflow=workflow).update(tasks=tasks, strings=words, first_task=first)
+    return Workflow.objects.get(pk=workflow.pk)
+
+
+def publish(workflow: Workflow, n: int = 1, *, audience: str = "volunteers") -> list[Subject]:
+    """Subjects open in a workflow whatever it asks, without a consensus before their first answer."""
+    start = crowd.ensure_epoch(workflow)
+    subjects = [make_subject(workflow.project) for _ in range(n)]
+    SubjectStatus.objects.bulk_create(
+        SubjectStatus(workflow=workflow, subject=subject, epoch_id=start.epoch_id, audience=audience)
+        for subject in subjects
+    )
+    return subjects
+
+
+def classify(
+    workflow: Workflow, subject: Subject, volunteer: Volunteer | int | None = None, **answers: Any
+) -> Recorded:
+    """One submission: `T0=1`, `T2=[0, 2]`; `gold=user` for an expert's, `version` and `key` where they matter."""
+    gold, version, key = (answers.pop(name, None) for name in ("gold", "version", "key"))
+    if isinstance(volunteer, Volunteer):
+        volunteer = volunteer.pk
+    return crowd.record_classification(
+        Submission(
+            workflow_id=workflow.pk,
+            subject_ids=[subject.pk],
+            volunteer_id=gold.volunteer.pk if gold else volunteer or make_volunteer().pk,
+            user_id=gold.pk if gold else None,
+            gold_standard=gold is not None,
+            annotations=[{"task": task, "value": value} for task, value in answers.items()],
+            metadata={},
+            workflow_version=version or workflow.version,
+            idempotency_key=key or uuid.uuid4().hex,
+        )
+    )
