@@ -18,6 +18,8 @@ Facts: TypeAlias = Mapping[str, Value]
 MOST_NODES = 500
 """Parts of one expression: rules run in a volunteer's request."""
 
+DEEPEST = 50
+
 
 class InvalidRuleError(EsocsError):
     """A rule that cannot be read, or cannot be worked out on its facts."""
@@ -61,12 +63,14 @@ def check(expression: Any) -> None:
         InvalidRuleError: an unknown operator, a wrong number of parts, or an expression too large.
     """
     nodes = 0
-    waiting = [expression]
+    waiting = [(expression, 1)]
     while waiting:
-        part = waiting.pop()
+        part, depth = waiting.pop()
         nodes += 1
         if nodes > MOST_NODES:
             raise InvalidRuleError(f"The rule has more than {MOST_NODES} parts.")
+        if depth > DEEPEST:
+            raise InvalidRuleError(f"The rule is nested more than {DEEPEST} deep.")
         if not isinstance(part, list) or not part or not isinstance(part[0], str):
             raise InvalidRuleError(f"{part!r} is no expression.", hint='Write ["operator", …].')
         name, arguments = part[0], part[1:]
@@ -80,7 +84,7 @@ def check(expression: Any) -> None:
             raise InvalidRuleError(f"There is no operator {name!r}.", hint=f"Use one of {', '.join(FEWEST_ARGUMENTS)}.")
         else:
             _check_number(name, arguments)
-            waiting += arguments
+            waiting += [(argument, depth + 1) for argument in arguments]
 
 
 def _check_number(name: str, arguments: Sequence[Any]) -> None:
@@ -117,6 +121,9 @@ def evaluate(expression: Any, facts: Facts) -> Value:
 
 
 def _apply(name: str, values: list[Value]) -> Value:
+    # Text times a number is text in Python, of any length.
+    if name in ARITHMETIC and not all(isinstance(value, (int, float)) for value in values):
+        raise InvalidRuleError(f"{name!r} of {values!r}: not all are numbers.")
     try:
         if name in COMPARISONS:
             return all(COMPARISONS[name](left, right) for left, right in pairwise(values))

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from esocs.crowd import rules, skill
 
 
-
 def decide(*, probabilities=None, votes=(), **known):
     """On a subject with one question."""
     return rules.decide(answered=[rules.Answered.of(probabilities, votes, task_key="T0")], **known)
