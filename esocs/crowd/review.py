@@ -54,11 +54,17 @@ def list_review(workflow: Workflow, *, kind: str = "") -> QuerySet[SubjectStatus
 def draw_audit(*, workflow: Workflow, size: int) -> int:
     """Draw retired subjects uniformly at random for the experts' audit. Returns how many were drawn.
 
-    Only subjects that volunteers retired, that no expert has answered, and that were not drawn before.
+    Only subjects that volunteers retired, with an answer to the first question, that no expert has answered, and that
+    were not drawn before.
     """
     gold = GoldStandard.objects.filter(workflow=workflow, subject=OuterRef("subject"))
     candidates = SubjectStatus.objects.filter(
-        ~Exists(gold), workflow=workflow, state="retired", retirement_cause="rule", audited_at__isnull=True
+        ~Exists(gold),
+        workflow=workflow,
+        state="retired",
+        retirement_cause="rule",
+        retired_answer__isnull=False,
+        audited_at__isnull=True,
     )
     drawn = list(candidates.order_by(Random()).values_list("pk", flat=True)[: max(size, 0)])
     return SubjectStatus.objects.filter(pk__in=drawn).update(audited_at=Now(), review="audit", updated_at=Now())
@@ -80,10 +86,11 @@ class Audit:
 def get_audit(workflow: Workflow) -> Audit:
     """Certificates at the workflow's own τ and at the usual ones, from the audited subjects that experts answered.
 
-    The consensus is the one at retirement, which was made before the expert was asked.
+    The consensus is the one at retirement, which was made before the expert was asked: the answer to the first
+    question, whichever rule retired the subject.
     """
     retired = SubjectStatus.objects.filter(
-        workflow=workflow, retirement_cause="rule", retirement_reason="consensus", retired_answer__isnull=False
+        workflow=workflow, state="retired", retirement_cause="rule", retired_answer__isnull=False
     )
     questions = list_questions(workflow.tasks, workflow.first_task)
     gold = gold_answers(workflow, questions[0]) if questions else {}

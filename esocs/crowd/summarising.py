@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from esocs.crowd.models import Classification, SubjectStatus, TaskSummary
-from esocs.crowd.summaries import Response, embed_details, summarise_task
+from esocs.crowd.summaries import Response, Summary, embed_details, summarise_task
 from esocs.projects.models import Workflow
+
+log = logging.getLogger(__name__)
 
 SUBJECTS_AT_ONCE = 500
 SUMMARISED = frozenset({"drawing", "text", "survey", "slider", "dropdown", "dropdown-simple"})
@@ -40,6 +43,15 @@ def _stale(workflow: Workflow) -> Any:
     return rows.filter(Q(made_of__isnull=True) | ~Q(made_of=F("classifications_count"))).order_by("id")
 
 
+def _summary(task: dict[str, Any], responses: Sequence[Response], *, about: str) -> Summary:
+    """A task's summary; one that cannot be made says so, and holds up no other."""
+    try:
+        return summarise_task(task, responses)
+    except Exception:
+        log.exception("no summary of %s", about)
+        return Summary("failed", 0, {"failed": len(responses)})
+
+
 def summarise_workflow(workflow: Workflow) -> Callable[[], None] | None:
     """Summarise some hundred subjects with new classifications; the returned effect writes them.
 
@@ -63,7 +75,7 @@ def summarise_workflow(workflow: Workflow) -> Callable[[], None] | None:
     summaries = []
     for subject_id, n in counted.items():
         for key, task in tasks.items():
-            found = summarise_task(task, responses[subject_id, key])
+            found = _summary(task, responses[subject_id, key], about=f"status {statuses[subject_id].pk}, {key}")
             summaries.append(
                 TaskSummary(
                     status=statuses[subject_id],
