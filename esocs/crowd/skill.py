@@ -17,6 +17,9 @@ USELESS_BITS = 0.02
 JUDGED_AFTER = 20
 """Classifications (or gold answers) before anyone is judged."""
 
+CONTRAST = 5
+"""Expected answers outside the class seen most, before anyone is judged by bits."""
+
 ONE_SIDED_95 = 1.6448536269514722
 
 
@@ -75,7 +78,9 @@ def volunteer_skill(
     lower, upper = information_interval_bits(counts)
     accuracy = np.einsum("vkk->v", joint)
     chance = (prior[None, :] * joint.sum(axis=1)).sum(axis=1)
-    silent = (n >= JUDGED_AFTER) & (upper < USELESS_BITS)
+    # Who has seen little but one class cannot have shown to tell it from others.
+    contrast = n - counts.sum(axis=2).max(axis=1, initial=0.0)
+    silent = (n >= JUDGED_AFTER) & (contrast >= CONTRAST) & (upper < USELESS_BITS)
     silent |= accuracy < chance
     right, seen = (
         np.zeros(len(n)) if gold is None else np.asarray(gold, np.float64) for gold in (gold_right, gold_seen)
@@ -100,10 +105,12 @@ def information_interval_bits(
 
     2 n ln 2 · I is the likelihood-ratio statistic G, close to a noncentral χ² with (K−1)² degrees of freedom
     whose noncentrality λ is 2 n ln 2 times the true information. λ solves G = df + λ ∓ z √(2 df + 4 λ).
-    A volunteer without votes has the bounds 0 and infinity.
+    True answers that were not met (less than one expected vote) are left out of the degrees of freedom.
+    A volunteer without votes, or who met one true answer alone, has the bounds 0 and infinity.
     """
-    n = counts.sum(axis=(-2, -1))
-    df = float((counts.shape[-1] - 1) ** 2)
+    met = (counts.sum(axis=-1) >= 1).sum(axis=-1)
+    n = np.where(met > 1, counts.sum(axis=(-2, -1)), 0.0)
+    df = np.maximum(met - 1, 1) * float(counts.shape[-1] - 1)
     scale = 2 * n * np.log(2)
     excess = scale * mutual_information_bits(counts) - df
     z2 = z * z
@@ -111,4 +118,4 @@ def information_interval_bits(
     upper = np.divide(excess + 2 * z2 + spread, scale, out=np.full(np.shape(n), np.inf), where=n > 0)
     # Below G = df + z √(2 df) even λ = 0 is not refuted.
     lower = np.divide(excess + 2 * z2 - spread, scale, out=np.zeros(np.shape(n)), where=(n > 0) & (excess > 0))
-    return np.maximum(lower, 0.0), np.asarray(upper)
+    return np.maximum(lower, 0.0), np.maximum(upper, 0.0)

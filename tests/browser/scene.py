@@ -85,7 +85,7 @@ def build_crowd(scene: Scene, *, subjects: int = 36, volunteers: int = 7) -> Non
     change_retirement(workflow=workflow, criterion={"criteria": "never_retire", "options": {}}, requests=[])
     asked = [make_picture_subject(workflow, 100 + seed) for seed in range(subjects)]
     _predict(workflow, asked)
-    names = ["stella", "caroline.h", "a-volunteer-whose-name-goes-on-and-on-and-does-not-end"]
+    names = ["volunteer-17", "volunteer.204", "a-volunteer-whose-name-goes-on-and-on-and-does-not-end"]
     people = [volunteer_for_user(factories.make_user(name)).pk for name in names]
     people += [factories.make_volunteer().pk for _ in range(volunteers - len(people))]
     crowd.classify_all(workflow, asked, people)

@@ -155,6 +155,20 @@ def test_always_the_same_answer_tells_nothing():
     assert judged([[300, 0], [300, 0]]).weight[0] == 0
 
 
+def test_who_met_one_class_alone_has_not_shown_to_tell_nothing():
+    found = judged([[60, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert found.weight[0] == 1
+    assert (found.lower_bits[0], found.upper_bits[0]) == (0, np.inf)
+    assert judged([[60, 0], [2, 0]]).weight[0] == 1
+    assert judged([[400, 0], [100, 0]]).weight[0] == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 40), min_size=4, max_size=4), min_size=4, max_size=4))
+def test_the_bounds_are_in_their_order_whatever_was_answered(counts):
+    lower, upper = skill.information_interval_bits(np.array([counts], float))
+    assert 0 <= lower[0] <= upper[0]
+
+
 def test_an_inverted_volunteer_earns_no_credit():
     found = judged([[2, 60], [60, 2]])
     assert found.bits[0] > 0.3

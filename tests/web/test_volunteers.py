@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def workflow() -> Workflow:
-    workflow, _subjects = make_voted(names=["stella"])
+    workflow, _subjects = make_voted(names=["volunteer-17"])
     return workflow
 
 
@@ -42,7 +42,7 @@ def test_everybody_stands_with_answers_bits_and_a_name(client: Client, workflow:
     client.force_login(workflow.project.owner)
     body = read(client, workflow)
     anonymous = list(Skill.objects.filter(volunteer__user=None, volunteer__isnull=False).order_by("volunteer_id"))
-    assert set(names(body)) == {"stella", *(f"anonymous {skill.volunteer_id}" for skill in anonymous)}
+    assert set(names(body)) == {"volunteer-17", *(f"anonymous {skill.volunteer_id}" for skill in anonymous)}
     assert "Somebody new" in body
     assert "up to 1.58 bit" in body
     assert body.count('class="range"') == 6
@@ -55,13 +55,13 @@ def test_the_page_says_who_is_not_heard_and_why(client: Client, workflow: Workfl
     Skill.objects.filter(volunteer__user__isnull=False).update(muted=True, upper_bits=0.01)
     client.force_login(workflow.project.owner)
     body = read(client, workflow, "?shown=unheard")
-    assert names(body) == ["stella"]
+    assert names(body) == ["volunteer-17"]
     assert "they tell less than 0.02 bit each" in body
 
 
 def test_volunteers_are_filtered_and_sorted(client: Client, workflow: Workflow) -> None:
     client.force_login(workflow.project.owner)
-    assert names(read(client, workflow, "?shown=named")) == ["stella"]
+    assert names(read(client, workflow, "?shown=named")) == ["volunteer-17"]
     assert len(names(read(client, workflow, "?shown=anonymous"))) == 5
     best, worst = names(read(client, workflow, "?sort=bits")), names(read(client, workflow, "?sort=least"))
     assert set(best) == set(worst)
@@ -73,7 +73,7 @@ def test_an_htmx_request_gets_the_table_alone(client: Client, workflow: Workflow
     client.force_login(workflow.project.owner)
     body = read(client, workflow, "?shown=named", **{"HX-Request": "true"})
     assert "<html" not in body
-    assert names(body) == ["stella"]
+    assert names(body) == ["volunteer-17"]
 
 
 def test_mistakes_stand_in_a_matrix_of_percents_that_add_up(client: Client, workflow: Workflow) -> None:
