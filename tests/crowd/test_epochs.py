@@ -16,6 +16,8 @@ from esocs.crowd.epochs import forget_unused_epochs, switch_epoch
 from esocs.crowd.models import Answer, Classification, Consensus, GoldStandard, Skill, SkillEpoch, SubjectStatus
 from esocs.crowd.posterior import ReadOut
 from esocs.crowd.refit import audit_consensus, list_due_workflows
+from esocs.jobs import services as jobs
+from esocs.jobs.models import Job
 from esocs.projects.models import Subject, Workflow
 from esocs.projects.rules import build_question
 from esocs.projects.services import change_workflow
@@ -404,3 +406,28 @@ def test_a_workflow_is_due_for_new_rows_new_modes_and_new_gold_and_then_no_more(
     assert list_due_workflows() == [workflow], "gold teaches, though it is not counted"
     switch(workflow)
     assert list_due_workflows() == []
+
+
+def test_a_label_keeps_its_votes_while_it_stands_at_its_place() -> None:
+    workflow = make_tree_workflow(retirement=NEVER)
+    (subject,) = publish(workflow)
+    classify(workflow, subject, T0=1, T2=[0, 2])
+    _, strings = build_question(question="What else?", answers=["Ring", "Bar", "Tail"], task_key="T2")
+    workflow = change_workflow(workflow, strings={**workflow.strings, **strings})
+    switch(workflow)
+    assert {key: counts for (_, key), (_, counts) in live(workflow).items()} == {"T0": [0, 1], "T2.2": [0, 1]}
+    classify(workflow, subject, T0=1, T2=[1])
+    assert live(workflow) == from_rows(workflow)
+    assert live(workflow)[subject.pk, "T2.1"][1] == [0, 1]
+
+
+def test_a_fit_that_is_under_way_is_not_ordered_again() -> None:
+    workflow = make_workflow(retirement=NEVER)
+    vote_much(workflow)
+    for minute in ("1", "2", "3"):
+        jobs.drain([jobs.enqueue("crowd.refit", key=minute)])
+    (ordered,) = Job.objects.filter(kind="crowd.refit", payload__workflow_id=workflow.pk)
+    jobs.drain([ordered.pk])
+    assert SkillEpoch.objects.get(current=True).number == 2
+    jobs.drain([jobs.enqueue("crowd.refit", key="4")])
+    assert Job.objects.filter(kind="crowd.refit", payload__workflow_id=workflow.pk).count() == 1, "nothing is new"

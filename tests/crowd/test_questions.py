@@ -10,6 +10,7 @@ from esocs.crowd.models import Answer, Consensus, Skill, StatusChange, SubjectSt
 from esocs.crowd.refit import audit_consensus
 from esocs.crowd.services import refit_workflow
 from esocs.projects.models import Workflow
+from esocs.projects.rules import UnknownTaskError, read_choices
 from tests.support.consensus import from_rows, live, switch
 from tests.support.factories import ask, classify, make_tree_workflow, make_volunteer, make_workflow, publish
 
@@ -157,3 +158,12 @@ def test_a_first_task_that_is_not_there_holds_nobody_up() -> None:
         assert not classify(workflow, subject, T0=1).retired
     classify(workflow, subject, T0=1)
     assert SubjectStatus.objects.get().state == "contested"
+
+
+def test_details_are_only_taken_beside_a_drawing(tree: Workflow) -> None:
+    annotations = [{"task": "T0", "value": 0}, {"task": "T0.0.0", "value": "x", "markIndex": 0}]
+    with pytest.raises(UnknownTaskError):
+        read_choices(tree.tasks, annotations)
+    drawn = {**tree.tasks, "T3": {"type": "drawing", "tools": []}}
+    marked = [annotations[0], {"task": "T3", "value": []}, {"task": "T3.0.0", "value": "x", "markIndex": 0}]
+    assert [choice.task_key for choice in read_choices(drawn, [*marked, marked[-1]])] == ["T0"]
