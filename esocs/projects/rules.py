@@ -119,6 +119,9 @@ def map_answers(
 ) -> list[int | None]:
     """For each answer of a question at an old version, its index now: by its text, None where it is gone.
 
+    Where the task is the same and only texts have changed (a minor version), a new text at the place of one that is gone
+    is the same answer in other words: a typo mended, a sentence made clearer. A new task asks anew.
+
     Args:
         question: of the new version.
         old: tasks and strings of the version that was answered.
@@ -126,10 +129,17 @@ def map_answers(
     """
     labels_then = answer_labels(*old, question.task_key)
     labels_now = answer_labels(*new, question.task_key)
+    reworded = old[0].get(question.task_key) == new[0].get(question.task_key)
+
+    def now(place: int) -> int | None:
+        if labels_then[place] in labels_now:
+            return labels_now.index(labels_then[place])
+        return place if reworded and labels_now[place] not in labels_then else None
+
     if question.label is None:
-        return [labels_now.index(label) if label in labels_now else None for label in labels_then]
+        return [now(place) for place in range(len(labels_then))]
     # A label of a multiple choice keeps its two answers as long as it stands at its place.
-    same = labels_then[question.label : question.label + 1] == labels_now[question.label : question.label + 1]
+    same = question.label < len(labels_then) and now(question.label) == question.label
     return [0, 1] if same else [None, None]
 
 

@@ -70,3 +70,15 @@ def test_tasks_of_other_types_pass_unread() -> None:
     tasks = {**TASKS, "T1": {"type": "text"}}
     choices = rules.read_choices(tasks, [{"task": "T1", "value": "a ghost?"}, {"task": "T0", "value": 2}])
     assert [choice.task_key for choice in choices] == ["T0"]
+
+
+def test_an_answer_in_other_words_is_the_same_answer_and_one_of_a_new_task_is_not():
+    tasks, strings = rules.build_question(question="What?", answers=["Star", "Galxy", "Other"])
+    mended = strings | {"T0.answers.1.label": "Galaxy"}
+    swapped = strings | {"T0.answers.0.label": "Other", "T0.answers.2.label": "Star"}
+    (question,) = rules.list_questions(tasks)
+    assert rules.map_answers(question, old=(tasks, strings), new=(tasks, mended)) == [0, 1, 2]
+    assert rules.map_answers(question, old=(tasks, strings), new=(tasks, swapped)) == [2, 1, 0]
+    fewer, words = rules.build_question(question="What?", answers=["Star", "Galaxy"])
+    (anew,) = rules.list_questions(fewer)
+    assert rules.map_answers(anew, old=(tasks, strings), new=(fewer, words)) == [0, None, None]
