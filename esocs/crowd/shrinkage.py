@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -34,7 +34,10 @@ FACTORS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 ROUNDS_OF_SHARES = 2
 """Rounds after which the share is settled, and only the factor still moves."""
 
-SAMPLE = 1 << 13
+ROUNDS_OF_FACTORS = 3
+"""Rounds after which the factor is settled too."""
+
+SAMPLE = 1 << 12
 """Counts from which strength and share are learned: enough to tell the grid's points apart."""
 
 
@@ -99,6 +102,9 @@ def learn(
         strength: (V,) guessed pseudo-votes.
         before: what the last round learned: there the climb begins, and after some rounds its share is kept.
     """
+    nearby, rounds = (before.factor, before.rounds) if before else (1.0, 0)
+    if before and rounds >= ROUNDS_OF_FACTORS:
+        return replace(before, matrix=shrinkage_matrix(pooled, before.share), rounds=rounds + 1)
     K = votes.n_answers
     active = np.unique(votes.volunteer)
     stride = max(1, math.ceil(len(votes.pairs) * K / SAMPLE))
@@ -120,7 +126,6 @@ def learn(
         cells = gammaln(alpha[cell] + observed).sum() - (pairs_of_cell * gammaln(alpha)).sum()
         return float(rows + cells) - 0.5 * math.log2(factor) ** 2
 
-    nearby, rounds = (before.factor, before.rounds) if before else (1.0, 0)
     shares = (before.share,) if before and rounds >= ROUNDS_OF_SHARES else POOLED_SHARES
     (_, factor), share = max((_climb(partial(evidence, share), nearby), share) for share in shares)
     return Shrinkage(shrinkage_matrix(pooled, share), factor, share, rounds + 1)

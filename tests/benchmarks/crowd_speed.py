@@ -21,7 +21,7 @@ from tests.benchmarks.report import Timer, parse_arguments, peak_memory_mb, prin
 ITERATIONS = 5
 VOTES_PER_SUBJECT = 10
 VOTES_PER_VOLUNTEER = 500
-RUNS = 3
+RUNS = 5
 PEER_VOTES = 2_000_000
 ANSWERS = (2, 10)
 
@@ -69,7 +69,7 @@ def measure(folder: Path, *, n_votes: int, n_answers: int, peer: bool = True) ->
     np.savez(path, **simulated_votes(n_votes, n_answers=n_answers))
     runs = {"ours": RUNS, "ours, all cores": 2}
     if peer and n_votes <= PEER_VOTES:
-        runs["crowd-kit"] = 2
+        runs["crowd-kit"] = 3
     found = {
         who: min((_in_a_process(path, who) for _ in range(n)), key=lambda found: found["cpu_s"])
         for who, n in runs.items()
