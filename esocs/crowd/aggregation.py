@@ -41,6 +41,7 @@ def rows_of_workflow(workflow: Workflow) -> Iterator[QuestionTable]:
             answer=table.answer.astype(np.int32),
             gold=table.gathered.gold,
             log_prior=table.gathered.log_prior,
+            heard=table.gathered.heard,
         )
 
 

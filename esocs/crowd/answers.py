@@ -103,6 +103,7 @@ def read_answers(workflow: Workflow, question: Question) -> AnswerTable:
             votes=votes,
             gold=_gold(workflow, question, subjects),
             log_prior=_log_prior(votes, machine_rows, machine_starts),
+            heard=np.isin(np.arange(len(statuses)), machine_rows),
             anonymous=_anonymous(volunteers),
         ),
         machine_rows=machine_rows,

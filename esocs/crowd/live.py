@@ -84,9 +84,11 @@ def assess(
     read_out: ReadOut | str,
     confusion: Sequence[float] | None,
     criterion: Any,
+    opinion: Sequence[int] | None,
 ) -> Answered:
-    """What is known about a question, from its sums."""
-    p = posterior.read_out(sums, temper or posterior.UNFITTED_TEMPER, votes=sum(counts), kind=read_out)
+    """What is known about a question, from its sums; `opinion` is what of them the machine said."""
+    b = temper or posterior.UNFITTED_TEMPER
+    p = posterior.read_out(sums, b, votes=sum(counts), kind=read_out, opinion=opinion)
     options = (criterion or {}).get("options") or {}
     worth_asking = None
     if confusion is not None and options.get("error_cost") and options.get("vote_cost"):
@@ -193,14 +195,16 @@ def write_counted(
     for question in questions:
         known, answer = worth[question.key], given.get(question.key)
         sums, counts = _add(status, question, answer, known, epoch)
+        read_out = epoch.read_out if epoch else ReadOut.TEMPERED
         made = assess(
             task_key=question.key,
             sums=sums,
             counts=counts,
             temper=known.temper,
-            read_out=epoch.read_out if epoch else ReadOut.TEMPERED,
+            read_out=read_out,
             confusion=known.confusion,
             criterion=status.retirement,
+            opinion=opinion_of(status, known, task_key=question.key, n_answers=question.n_answers, read_out=read_out),
         )
         if any(counts):
             answered.append(made)
@@ -235,11 +239,21 @@ def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
         enqueue_many("crowd.apply_rule", items=items)
 
 
+def opinion_of(
+    status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
+) -> Sequence[int] | None:
+    """What the machine said of a question; None where it is silent or not heard."""
+    if known.foreign:
+        return None
+    first = task_key == status.first_task
+    return posterior.opinion_in(status.machine_prior, first=first, n_answers=n_answers, kind=read_out)
+
+
 def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
     """The sum before any vote: the machine's opinion of the first question, else the classes' shares."""
-    hears_machine = task_key == status.first_task and read_out != ReadOut.SHARES and not known.foreign
-    if hears_machine and status.machine_prior is not None and len(status.machine_prior) == n_answers:
-        return status.machine_prior
+    opinion = opinion_of(status, known, task_key=task_key, n_answers=n_answers, read_out=read_out)
+    if opinion is not None:
+        return list(opinion)
     if known.log_prior is not None and len(known.log_prior) == n_answers:
         return known.log_prior
     return [0] * n_answers

@@ -147,6 +147,7 @@ def read_out(
     *,
     votes: int = VOTES_AT_TEMPER,
     kind: ReadOut | str = ReadOut.TEMPERED,
+    opinion: Sequence[int] | None = None,
 ) -> list[float]:
     """Probabilities of one subject, plain floats that sum to 1.
 
@@ -155,15 +156,21 @@ def read_out(
         temper: of the workflow; only `tempered` heeds it.
         votes: submissions that L holds; b is `temper_at` that many.
         kind: of the workflow's mode.
+        opinion: what of L is the machine's opinion: it is calibrated, so the temper is for the rest alone.
     """
     if kind == ReadOut.SHARES:
         whole = sum(log_likelihood)
         if whole <= 0:
             return [1 / len(log_likelihood)] * len(log_likelihood)
         return [units / whole for units in log_likelihood]
-    scale = (temper_at(temper, votes) if kind == ReadOut.TEMPERED else 1.0) / UNITS_PER_NAT
-    highest = max(log_likelihood)
-    odds = [math.exp((units - highest) * scale) for units in log_likelihood]
+    scale = temper_at(temper, votes) if kind == ReadOut.TEMPERED else 1.0
+    scores: Sequence[float]
+    if opinion is None:
+        scores = [units * scale for units in log_likelihood]
+    else:
+        scores = [own + (units - own) * scale for units, own in zip(log_likelihood, opinion, strict=True)]
+    highest = max(scores)
+    odds = [math.exp((score - highest) / UNITS_PER_NAT) for score in scores]
     total = sum(odds)
     return [value / total for value in odds]
 
@@ -174,8 +181,12 @@ def read_out_all(
     *,
     votes: NDArray[Any] | None = None,
     kind: ReadOut | str = ReadOut.TEMPERED,
+    opinion: Fixed | None = None,
 ) -> NDArray[np.float64]:
-    """`read_out` of many subjects: (…, K) int64 and (…) numbers of votes to (…, K) probabilities."""
+    """`read_out` of many subjects: (…, K) int64 and (…) numbers of votes to (…, K) probabilities.
+
+    `opinion` is (…, K) int64, zero where the machine is silent.
+    """
     if kind == ReadOut.SHARES:
         weights = np.maximum(np.asarray(log_likelihood, np.float64), 0.0)
         weights[weights.sum(axis=-1) == 0] = 1.0
@@ -183,9 +194,25 @@ def read_out_all(
     if kind == ReadOut.BAYES:
         scaled = np.asarray(log_likelihood / UNITS_PER_NAT)
     else:
-        scaled = _tempered(log_likelihood, votes) * temper_at(temper, VOTES_AT_TEMPER)
+        own = np.zeros(1, np.int64) if opinion is None else opinion
+        scaled = own / UNITS_PER_NAT + _tempered(log_likelihood - own, votes) * temper_at(temper, VOTES_AT_TEMPER)
     odds = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+
+
+def opinion_in(
+    machine_prior: Sequence[int] | None, *, first: bool, n_answers: int, kind: ReadOut | str
+) -> Sequence[int] | None:
+    """What of a subject's sum is the machine's opinion: of the first question alone, where the mode hears it.
+
+    Args:
+        machine_prior: K integers, None where the machine is silent.
+        first: whether the sum is that of the workflow's first question.
+        n_answers: K of the question; an opinion about other answers is none.
+        kind: read-out of the mode.
+    """
+    heard = first and kind != ReadOut.SHARES and machine_prior is not None and len(machine_prior) == n_answers
+    return machine_prior if heard else None
 
 
 def machine_log_prior(
@@ -300,7 +327,13 @@ def worth_asking(p: NDArray[Any], confusion: NDArray[Any], *, error_cost: float,
     return np.asarray(rise * error_cost > vote_cost)
 
 
-def fit_temper(log_likelihood: Fixed, gold: NDArray[Any], *, votes: NDArray[Any] | None = None) -> float:
+def fit_temper(
+    log_likelihood: Fixed,
+    gold: NDArray[Any],
+    *,
+    votes: NDArray[Any] | None = None,
+    opinion: Fixed | None = None,
+) -> float:
     """The temper with the least log-loss on gold; 0.5 without gold, and near it until gold outweighs it.
 
     Log-normal prior around 0.5 (standard deviation 0.3), so that a few gold subjects move it a little and a
@@ -310,6 +343,7 @@ def fit_temper(log_likelihood: Fixed, gold: NDArray[Any], *, votes: NDArray[Any]
         log_likelihood: (S, K) int64, the gold not added to it.
         gold: (S,) true answers, -1 where there is none.
         votes: (S,) submissions that each L holds.
+        opinion: (S, K) int64, what of L is the machine's opinion; zero where it is silent.
 
     Returns:
         The temper, in [0.05, 5].
@@ -318,13 +352,16 @@ def fit_temper(log_likelihood: Fixed, gold: NDArray[Any], *, votes: NDArray[Any]
     known = np.flatnonzero(gold >= 0)
     if not len(known):
         return UNFITTED_TEMPER
-    L = _tempered(log_likelihood[known], None if votes is None else np.asarray(votes)[known])
+    own = np.zeros((len(known), log_likelihood.shape[1]), np.int64) if opinion is None else opinion[known]
+    heard = own / UNITS_PER_NAT
+    L = _tempered(log_likelihood[known] - own, None if votes is None else np.asarray(votes)[known])
     L -= L.max(axis=1, keepdims=True)
-    right = L[np.arange(len(known)), gold[known]]
+    row = np.arange(len(known))
 
     def loss(log_temper: float) -> float:
         b = math.exp(log_temper)
-        surprise = float((np.log(np.exp(b * L).sum(axis=1)) - b * right).sum())
+        scores = heard + b * L
+        surprise = float((np.log(np.exp(scores).sum(axis=1)) - scores[row, gold[known]]).sum())
         return surprise + 0.5 * ((log_temper - math.log(UNFITTED_TEMPER)) / TEMPER_SPREAD) ** 2
 
     return round(math.exp(_lowest(loss, low=math.log(0.05), high=math.log(5.0))), 4)

@@ -123,11 +123,13 @@ def _start_consensus(workflow: Workflow, start: EpochStart, subject_ids: list[in
     """Every published subject has a consensus from the first moment: its prior."""
     rows = []
     for status in SubjectStatus.objects.filter(workflow=workflow, subject_id__in=subject_ids, consensus__isnull=True):
-        heard = status.machine_prior if start.read_out != posterior.ReadOut.SHARES else None
-        sums = heard or start.log_prior
+        heard = posterior.opinion_in(
+            status.machine_prior, first=True, n_answers=len(start.log_prior), kind=start.read_out
+        )
+        sums = list(heard or start.log_prior)
         if not start.log_prior or not sums:
             continue  # the first task is no single choice: what it asks is summed from the first answer on
-        probabilities = posterior.read_out(sums, start.temper, votes=0, kind=start.read_out)
+        probabilities = posterior.read_out(sums, start.temper, votes=0, kind=start.read_out, opinion=heard)
         best = max(range(len(sums)), key=sums.__getitem__)
         rows.append(
             Consensus(

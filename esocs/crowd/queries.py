@@ -262,12 +262,19 @@ def read_out_consensus(rows: QuerySet[Consensus]) -> Iterator[tuple[Consensus, l
         (skill.epoch_id, skill.task_key): skill.temper
         for skill in Skill.objects.filter(volunteer=None, epoch__statuses__consensus__in=rows).distinct()
     }
-    for row in rows.select_related("status__epoch").iterator(chunk_size=2000):
+    for row in rows.select_related("status__epoch", "status__workflow").iterator(chunk_size=2000):
         epoch = row.status.epoch
         temper = everybody.get((epoch.pk, row.task_key)) if epoch else None
         temper = temper or posterior.UNFITTED_TEMPER
         kind = epoch.read_out if epoch else posterior.ReadOut.TEMPERED
-        yield row, posterior.read_out(row.log_posterior, temper, votes=sum(row.answer_counts), kind=kind)
+        opinion = posterior.opinion_in(
+            row.status.machine_prior,
+            first=row.task_key == row.status.workflow.first_task,
+            n_answers=len(row.log_posterior),
+            kind=kind,
+        )
+        votes = sum(row.answer_counts)
+        yield row, posterior.read_out(row.log_posterior, temper, votes=votes, kind=kind, opinion=opinion)
 
 
 def count_available(workflow: Workflow, volunteer_id: int) -> int:

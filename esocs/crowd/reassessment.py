@@ -160,6 +160,7 @@ def _sum_question(workflow: Workflow, epoch: SkillEpoch, question: Question, ass
             read_out=epoch.read_out,
             confusion=everybody.confusion,
             criterion=workflow.retirement,
+            opinion=_opinion(workflow, question.key, K, assessed[pk].status, epoch),
         )
         assessed[pk].answered.append(known)
         assessed[pk].sums.append(L)
@@ -173,11 +174,19 @@ def _starts(
     epoch: SkillEpoch,
 ) -> NDArray[np.int64]:
     start = np.tile(np.array(everybody.log_prior, np.int64), (len(statuses), 1))
-    if question.key == workflow.first_task and epoch.read_out != ReadOut.SHARES:
-        for row, status in enumerate(statuses):
-            if status.machine_prior is not None and len(status.machine_prior) == question.n_answers:
-                start[row] = status.machine_prior
+    for row, status in enumerate(statuses):
+        opinion = _opinion(workflow, question.key, question.n_answers, status, epoch)
+        if opinion is not None:
+            start[row] = opinion
     return start
+
+
+def _opinion(
+    workflow: Workflow, task_key: str, n_answers: int, status: SubjectStatus, epoch: SkillEpoch | None
+) -> Sequence[int] | None:
+    """What of a subject's sum the machine said."""
+    first, kind = task_key == workflow.first_task, epoch.read_out if epoch else ReadOut.TEMPERED
+    return posterior.opinion_in(status.machine_prior, first=first, n_answers=n_answers, kind=kind)
 
 
 def reconsider(workflow: Workflow, *, first_id: int, last_id: int, author_id: int | None = None) -> int:
@@ -227,6 +236,7 @@ def assess_as_known(
                 read_out=status.epoch.read_out if status.epoch else ReadOut.TEMPERED,
                 confusion=skill.confusion if skill else None,
                 criterion=workflow.retirement,
+                opinion=_opinion(workflow, row.task_key, len(row.answer_counts), status, status.epoch),
             )
         )
     _count_experts(workflow, chosen, list(assessed.values()))

@@ -119,8 +119,8 @@ def map_answers(
 ) -> list[int | None]:
     """For each answer of a question at an old version, its index now: by its text, None where it is gone.
 
-    Where the task is the same and only texts have changed (a minor version), a new text at the place of one that is gone
-    is the same answer in other words: a typo mended, a sentence made clearer. A new task asks anew.
+    Where the task is the same and only texts have changed (a minor version), a new text at the place of one that is
+    gone is the same answer in other words: a typo mended, a sentence made clearer. A new task asks anew.
 
     Args:
         question: of the new version.

@@ -49,6 +49,7 @@ class Replay:
         self.counts = [[0] * K for _ in range(crowd.n_subjects)]
         self.temper = posterior.UNFITTED_TEMPER
         self.prior = None if self.machine is None else posterior.machine_log_prior(self.machine)
+        self.opinions = None if self.prior is None else posterior.to_fixed(self.prior).tolist()
         self.guess = [None] * crowd.n_subjects if self.machine is None else self.machine.argmax(1).tolist()
         self.is_gold = np.zeros(crowd.n_subjects, bool) if self.gold is None else self.gold >= 0
         self.refit()
@@ -73,7 +74,14 @@ class Replay:
             return
         n = sum(self.counts[subject])
         known = rules.Answered.of(
-            posterior.read_out(self.sums[subject], self.temper, votes=n), self.counts[subject], task_key="T0"
+            posterior.read_out(
+                self.sums[subject],
+                self.temper,
+                votes=n,
+                opinion=None if self.prior is None else self.opinions[subject],
+            ),
+            self.counts[subject],
+            task_key="T0",
         )
         decision = rules.decide(criterion=self.criterion, n=n, answered=[known], machine_answer=self.guess[subject])
         self.closed[subject] = decision.state != "open"
@@ -111,7 +119,10 @@ class Replay:
     def gap(self) -> float:
         """Points above the majority of all votes, on subjects whose truth is known and not gold."""
         truth = np.where(self.is_gold, -1, self.crowd.truth)
-        return accuracy(np.array(self.sums, float), truth) - majority_accuracy(self.crowd, truth)
+        opinion = None if self.opinions is None else np.array(self.opinions)
+        votes = np.array(self.counts).sum(axis=1)
+        p = posterior.read_out_all(np.array(self.sums), self.temper, votes=votes, opinion=opinion)
+        return accuracy(p, truth) - majority_accuracy(self.crowd, truth)
 
 
 def majority_accuracy(crowd: CrowdSet, truth: NDArray[np.int64]) -> float:

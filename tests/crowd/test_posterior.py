@@ -230,3 +230,38 @@ def test_another_vote_is_worth_its_cost_only_where_it_may_change_the_answer():
     p = np.array([[0.5, 0.5], [0.99, 0.01]])
     assert posterior.worth_asking(p, confusion, error_cost=10, vote_cost=1).tolist() == [True, False]
     assert not posterior.worth_asking(p, confusion, error_cost=1, vote_cost=1).any()
+
+
+@given(
+    L=st.lists(st.integers(-(1 << 40), 1 << 40), min_size=K, max_size=K),
+    opinion=st.lists(st.integers(-(1 << 36), 0), min_size=K, max_size=K),
+    n=st.integers(0, 40),
+    temper=st.floats(0.05, 2),
+)
+def test_the_temper_leaves_the_machines_opinion_as_it_is(L, opinion, n, temper):
+    one = posterior.read_out(L, temper, votes=n, opinion=opinion)
+    many = posterior.read_out_all(np.array([L]), temper, votes=np.array([n]), opinion=np.array([opinion]))
+    assert np.allclose(one, many[0], atol=1e-9)
+    alone = posterior.read_out(opinion, temper, votes=n, opinion=opinion)
+    assert np.allclose(alone, posterior.read_out(opinion, 1.0, kind=posterior.ReadOut.BAYES), atol=1e-9)
+
+
+def test_with_a_machine_the_temper_is_fitted_to_the_votes_alone():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 2, 4000)
+    opinion = posterior.to_fixed(np.log(np.where(np.eye(2)[truth] > 0, 0.8, 0.2)))
+    flipped = rng.random(4000) < 0.2
+    opinion[flipped] = opinion[flipped][:, ::-1]
+    honest = posterior.to_fixed(np.log(np.where(np.eye(2)[truth] > 0, 0.7, 0.3)))
+    wrong = rng.random(4000) < 0.3
+    honest[wrong] = honest[wrong][:, ::-1]
+    assert posterior.fit_temper(opinion + 4 * honest, truth, opinion=opinion) == pytest.approx(0.25, abs=0.03)
+
+
+def test_an_opinion_is_one_of_the_first_question_where_the_mode_hears_it():
+    said = [-1, -2]
+    assert posterior.opinion_in(said, first=True, n_answers=2, kind="tempered") == said
+    assert posterior.opinion_in(said, first=False, n_answers=2, kind="tempered") is None
+    assert posterior.opinion_in(said, first=True, n_answers=3, kind="tempered") is None
+    assert posterior.opinion_in(said, first=True, n_answers=2, kind="shares") is None
+    assert posterior.opinion_in(None, first=True, n_answers=2, kind="bayes") is None

@@ -134,7 +134,8 @@ def aggregate_partitions(
         # As in `Hierarchical.learn_temper`: under a fit that has not seen the gold.
         blind = fit_partitions(partitions.folder, mapper=mapper, on_progress=tell)
         unseen = HierarchicalSkill(fit=blind.fit, skill=judge(blind.fit, votes=with_gold.votes))
-        temper = fit_temper(sum_votes(with_gold, unseen), with_gold.gold, votes=with_gold.votes.per_subject)
+        sums, opinion = sum_votes(with_gold, unseen)
+        temper = fit_temper(sums, with_gold.gold, votes=with_gold.votes.per_subject, opinion=opinion)
 
     def tell_second(done: int, total: int) -> None:
         tell(done + 7 * (fits - 1) * P, total)

@@ -42,6 +42,7 @@ class QuestionTable:
         answer: (N,) int32, index into `answers`.
         gold: (S,) int64, the experts' answer, -1 where there is none; None: no gold at all.
         log_prior: (S, K) nats, the machine's opinion; None: no machine.
+        heard: (S,) bool, where it has one; None: everywhere.
     """
 
     key: str
@@ -55,6 +56,7 @@ class QuestionTable:
     answer: NDArray[np.int32]
     gold: NDArray[np.int64] | None = None
     log_prior: NDArray[np.float64] | None = None
+    heard: NDArray[np.bool_] | None = None
 
     def gathered(self) -> Gathered:
         """The table in the form from which a mode learns.
@@ -70,7 +72,9 @@ class QuestionTable:
             n_volunteers=len(self.volunteers),
             n_answers=len(self.answers),
         )
-        return Gathered(votes=votes, gold=self.gold, log_prior=self.log_prior, anonymous=self.anonymous)
+        return Gathered(
+            votes=votes, gold=self.gold, log_prior=self.log_prior, heard=self.heard, anonymous=self.anonymous
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,12 +54,12 @@ def reach_consensus(gathered: Gathered, learned: Learned, *, temper: float | Non
             more volunteers.
     """
     votes = gathered.votes
-    sums = sum_votes(gathered, learned)
+    sums, opinion = sum_votes(gathered, learned)
     if learned.read_out != ReadOut.TEMPERED:
         temper = 1.0
     elif temper is None:
         temper = learned.temper
-    p = posterior.read_out_all(sums, temper, votes=votes.per_subject, kind=learned.read_out)
+    p = posterior.read_out_all(sums, temper, votes=votes.per_subject, kind=learned.read_out, opinion=opinion)
     counts = count_votes(votes)
     answer, majority = p.argmax(axis=1).astype(np.int64), majority_of(counts)
     return Consensus(
@@ -73,8 +73,8 @@ def reach_consensus(gathered: Gathered, learned: Learned, *, temper: float | Non
     )
 
 
-def sum_votes(gathered: Gathered, learned: Learned) -> Fixed:
-    """(S, K) int64: every subject's sum under what was learned.
+def sum_votes(gathered: Gathered, learned: Learned) -> tuple[Fixed, Fixed | None]:
+    """(S, K) int64: every subject's sum under what was learned; and (S, K) what of it is the machine's opinion.
 
     A subject starts at the machine's opinion where the mode hears it and there is one, else where the mode says.
 
@@ -89,7 +89,11 @@ def sum_votes(gathered: Gathered, learned: Learned) -> Fixed:
             f"{learned.n_volunteers} on {learned.n_answers}."
         )
     log_prior = checked_log_prior(gathered.log_prior, votes)
-    start = learned.start
+    start, opinion = learned.start, None
     if learned.hears_the_machine and log_prior is not None:
-        start = posterior.to_fixed(log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True)))
-    return posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start)
+        opinion = posterior.to_fixed(log_prior - np.log(np.exp(log_prior).sum(axis=1, keepdims=True)))
+        start = opinion
+        if gathered.heard is not None:
+            start = np.where(gathered.heard[:, None], opinion, learned.start)
+            opinion = np.where(gathered.heard[:, None], opinion, 0)
+    return posterior.batch(votes, pair_terms=learned.pair_terms(votes.pairs), start=start), opinion

@@ -88,8 +88,8 @@ class Hierarchical:
         if gold is None or not (gold >= 0).any():
             return posterior.UNFITTED_TEMPER
         blind = replace(gathered, gold=None)
-        sums = sum_votes(blind, self.learn_skill(blind))
-        return posterior.fit_temper(sums, gold, votes=gathered.votes.per_subject)
+        sums, opinion = sum_votes(blind, self.learn_skill(blind))
+        return posterior.fit_temper(sums, gold, votes=gathered.votes.per_subject, opinion=opinion)
 
 
 def judge(fit: Fit, *, votes: Votes, gold: NDArray[np.int64] | None = None) -> VolunteerSkill:

@@ -31,12 +31,15 @@ class Gathered:
         votes: first votes only, sorted.
         gold: (S,) int64, the experts' answer, -1 where there is none; None: no gold at all.
         log_prior: (S, K) the machine's opinion of each subject (nats, up to a constant); None: no machine.
+        heard: (S,) bool, where `log_prior` is the machine's opinion and not a stand-in for the classes' shares; None:
+            everywhere.
         anonymous: (V,) bool, sessions without an account; None: nobody.
     """
 
     votes: Votes
     gold: NDArray[np.int64] | None = None
     log_prior: NDArray[Any] | None = None
+    heard: NDArray[np.bool_] | None = None
     anonymous: NDArray[np.bool_] | None = None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from esocs.crowd import posterior
+from esocs.crowd.modes.bayes import BayesSkill
 from esocs.crowd.modes.counting import (
     Doubles,
     agreement_of_pairs,
@@ -17,46 +17,21 @@ from esocs.crowd.modes.counting import (
     sum_by_volunteer,
 )
 from esocs.crowd.modes.em import MOST_ITERATIONS, NEXT_TO_NOTHING, TOLERANCE, maximise_likelihood
-from esocs.crowd.modes.interface import Floats, Gathered, Learned
-from esocs.crowd.posterior import Fixed, ReadOut
+from esocs.crowd.modes.interface import Gathered
 from esocs.crowd.votes import Votes
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneCoinSkill(Learned):
+class OneCoinSkill(BayesSkill):
     """Accuracies, and Bayes' rule for independent votes.
 
     Attributes:
         accuracy: (V,) expected share of right answers, within [1e-10, 1 − 1e-10].
         newcomer: the accuracy of somebody without a vote.
-        shares: (K,) class prior.
-        iterations: that the fit took.
     """
 
-    n_answers: int
-    n_volunteers: int
     accuracy: Doubles
     newcomer: float
-    shares: Doubles
-    iterations: int = 0
-
-    @property
-    def read_out(self) -> ReadOut:
-        return ReadOut.BAYES
-
-    @property
-    def class_prior(self) -> Doubles:
-        return self.shares
-
-    @property
-    def start(self) -> Fixed:
-        return posterior.to_fixed(np.log(self.shares))
-
-    def confusion(self, volunteers: NDArray[np.int64]) -> Floats:
-        return self._matrices(volunteers).astype(np.float32)
-
-    def terms(self, volunteers: NDArray[np.int64]) -> Fixed:
-        return posterior.log_likelihood_terms(self._matrices(volunteers), largest_log_ratio=posterior.LARGEST_LOG)
 
     def _matrices(self, volunteers: NDArray[np.int64]) -> Doubles:
         accuracy = pick(self.accuracy, volunteers, newcomer=self.newcomer)

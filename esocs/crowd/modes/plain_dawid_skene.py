@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from esocs.crowd import posterior
+from esocs.crowd.modes.bayes import BayesSkill
 from esocs.crowd.modes.counting import Doubles, pooled_matrix, sum_by_volunteer
 from esocs.crowd.modes.em import MOST_ITERATIONS, NEXT_TO_NOTHING, TOLERANCE, maximise_likelihood
-from esocs.crowd.modes.interface import Floats, Gathered, Learned
-from esocs.crowd.posterior import Fixed, ReadOut
+from esocs.crowd.modes.interface import Gathered
 from esocs.crowd.votes import Votes, pair_matrices
 
 LEAST_PROBABILITY = 1e-12
@@ -19,7 +18,7 @@ LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixSkill(Learned):
+class MatrixSkill(BayesSkill):
     """Every volunteer's matrix from counts and evenly spread pseudo-votes, independent votes, Bayes' rule.
 
     Attributes:
@@ -27,36 +26,12 @@ class MatrixSkill(Learned):
         pair_counts: (U, K) expected votes of each pair on subjects of each true answer.
         pseudo: pseudo-votes of each answer in each row.
         newcomer: (K, K) the matrix of somebody without a vote.
-        shares: (K,) class prior.
-        iterations: that the fit took; 0 for a model without.
     """
 
-    n_answers: int
-    n_volunteers: int
     pairs: NDArray[np.int64]
     pair_counts: Doubles
     pseudo: float
     newcomer: Doubles
-    shares: Doubles
-    iterations: int = 0
-
-    @property
-    def read_out(self) -> ReadOut:
-        return ReadOut.BAYES
-
-    @property
-    def class_prior(self) -> Doubles:
-        return self.shares
-
-    @property
-    def start(self) -> Fixed:
-        return posterior.to_fixed(np.log(self.shares))
-
-    def confusion(self, volunteers: NDArray[np.int64]) -> Floats:
-        return self._matrices(volunteers).astype(np.float32)
-
-    def terms(self, volunteers: NDArray[np.int64]) -> Fixed:
-        return posterior.log_likelihood_terms(self._matrices(volunteers), largest_log_ratio=posterior.LARGEST_LOG)
 
     def _matrices(self, volunteers: NDArray[np.int64]) -> Doubles:
         """(n, K, K): (counts + pseudo) / (row sum + K · pseudo); pooled for a newcomer."""
