@@ -106,8 +106,9 @@ def learn(
     if before and rounds >= ROUNDS_OF_FACTORS:
         return replace(before, matrix=shrinkage_matrix(pooled, before.share), rounds=rounds + 1)
     K = votes.n_answers
-    active = np.unique(votes.volunteer)
-    stride = max(1, math.ceil(len(votes.pairs) * K / SAMPLE))
+    occurs = counts @ np.ones(K, np.float32) > 0.5  # pairs that were carried along without a vote tell nothing
+    active = np.unique(votes.volunteer[occurs])
+    stride = max(1, math.ceil(np.count_nonzero(occurs) * K / SAMPLE))
     chosen = np.zeros(votes.n_volunteers, bool)
     chosen[active[::stride]] = True
     pair = np.flatnonzero(chosen[votes.volunteer])

@@ -28,6 +28,9 @@ LEAST_LOG_PRIOR = -1024.0
 """Nats by which an answer's prior may lie below the likeliest one's: what is less is as good as excluded."""
 
 
+VOTES_FOR_ALL_PAIRS = 8
+"""Votes for each pair that can occur from which on looking for those that do costs more than carrying them all."""
+
 WHOLE_SHARE = 0.4
 """Share of all pairs in the blocks above which a block reads all of them as they lie, in place of gathering its own."""
 
@@ -59,7 +62,8 @@ class Votes:
         first_subject: (B + 1,) int64, where each block's subjects start.
         block_pairs: (sum of the blocks' pairs,) int64, each block's pairs as indices into `pairs`.
         first_pair: (B + 1,) int64, where each block's pairs start in `block_pairs`.
-        pairs: (U,) int64, the pairs that occur, volunteer * n_answers + answer, ascending.
+        pairs: (U,) int64, the pairs that occur, volunteer * n_answers + answer, ascending; all that can, where votes
+            are so many that most of them do.
         per_subject: (S,) int64, votes of each subject.
         per_pair: (U,) int64, votes of each pair.
         n_volunteers: V; a volunteer without a vote is allowed.
@@ -124,7 +128,9 @@ class Votes:
         pair: Integers = volunteer.astype(np.int32 if n_pairs <= np.iinfo(np.int32).max else np.int64)
         np.multiply(pair, n_answers, out=pair)
         np.add(pair, answer, out=pair, casting="unsafe")
-        if pairs is None:
+        if pairs is None and n_pairs * VOTES_FOR_ALL_PAIRS <= len(pair):
+            pairs = np.arange(n_pairs)
+        elif pairs is None:
             used = np.zeros(n_pairs, bool)
             used[pair] = True
             pairs = np.flatnonzero(used)
