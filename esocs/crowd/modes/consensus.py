@@ -14,7 +14,7 @@ from esocs.crowd import posterior
 from esocs.crowd.modes.counting import Doubles, count_votes, majority_of
 from esocs.crowd.modes.interface import Gathered, Learned
 from esocs.crowd.posterior import Fixed, InvalidPosteriorError, ReadOut
-from esocs.crowd.votes import checked_log_prior
+from esocs.crowd.votes import checked_gold, checked_log_prior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,12 @@ def reach_consensus(gathered: Gathered, learned: Learned, *, temper: float | Non
         temper: of a tempered read-out; None: the one that was learned.
 
     Raises:
-        InvalidVotesError: priors out of range or not a number; names the row.
+        InvalidVotesError: gold or priors out of range or not a number; names the row.
         InvalidPosteriorError: a temper that is not a positive number, or votes of another number of answers or of
             more volunteers.
     """
     votes = gathered.votes
+    checked_gold(gathered.gold, votes)
     sums, opinion = sum_votes(gathered, learned)
     if learned.read_out != ReadOut.TEMPERED:
         temper = 1.0
