@@ -5,19 +5,14 @@ The votes' rows are the source of truth; a fit is a pure function of them, bit f
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.special import expit
 
+from esocs.crowd.blockwise import Floats, Tally, digamma, in_order, product, shares, softmax, sum_rows
 from esocs.crowd.shrinkage import (
     Shrinkage,
     diagonal_matrix,
@@ -49,14 +44,7 @@ __all__ = [
     "shrunken_confusion",
 ]
 
-Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[Any]
-
-MOST_THREADS = 8
-"""Beyond that the memory's bandwidth is the limit."""
-
-TALLY_ROWS = 1 << 16
-"""Rows that wait, at least, before they are summed."""
 
 
 @dataclass(frozen=True)
@@ -294,11 +282,11 @@ class Statistics:
         """
         votes, K = self.votes, self.votes.n_answers
         class_prior = (self.class_counts + 1) / (self.class_counts.sum() + K)
-        by_answer = _sum_rows(votes.answer, n=K)
+        by_answer = sum_rows(votes.answer, n=K)
         pooled_counts = (by_answer @ self.pair_counts).T + diagonal_matrix(K)
         pooled = (pooled_counts / pooled_counts.sum(axis=1, keepdims=True)).astype(np.float32)
         counts = self.pair_counts.astype(np.float32)
-        volunteer_counts = np.asarray(_sum_rows(votes.volunteer, n=votes.n_volunteers) @ self.pair_counts, np.float32)
+        volunteer_counts = np.asarray(sum_rows(votes.volunteer, n=votes.n_volunteers) @ self.pair_counts, np.float32)
         shrinkage = Shrinkage(shrinkage_matrix(pooled), 1.0)
         if learning and len(votes.pairs):
             shrinkage = learn(
@@ -334,7 +322,7 @@ def expect(
         threads: at most; None: one a core.
     """
     K = votes.n_answers
-    tally, class_counts = _Tally(len(votes.pairs), K - 1), np.zeros(K)
+    tally, class_counts = Tally(len(votes.pairs), K - 1), np.zeros(K)
     if log_likelihood is None or class_prior is None:
         table, base = np.eye(K, dtype=np.float32)[votes.answer], np.zeros(K, np.float32)
     else:
@@ -347,141 +335,30 @@ def expect(
         out, prior = posterior[rows], None if log_prior is None else log_prior[rows]
         scores = np.zeros_like(out)
         own = table if block.whole else table.take(block.pairs, axis=0)
-        scores[:, 1:] = _product(block.matrix, own)
+        scores[:, 1:] = product(block.matrix, own)
         if log_likelihood is None:
             scores[:, 0] = votes.per_subject[rows] - scores @ np.ones(K, np.float32)
-            _shares(scores, prior=prior, out=out)
+            shares(scores, prior=prior, out=out)
         else:
             scores += base if prior is None else prior
-            _softmax(scores, out=out)
+            softmax(scores, out=out)
         informed = votes.per_subject[rows] > 0
         if gold is not None:
             known = np.flatnonzero(gold[rows] >= 0)
             out[known] = 0
             out[known, gold[rows][known]] = 1
             informed[known] = True
-        product = _product(block.transposed, np.ascontiguousarray(out[:, 1:]))
-        return product, informed.astype(np.float32) @ out
+        expected = product(block.transposed, np.ascontiguousarray(out[:, 1:]))
+        return expected, informed.astype(np.float32) @ out
 
     # Added in the blocks' order, whoever finishes first: the number of threads does not change a bit.
-    for block, (product, classes) in _in_order(one, votes.blocks, threads=threads):
-        tally.add(None if block.whole else block.pairs, product)
+    for block, (expected, classes) in in_order(one, votes.blocks, threads=threads):
+        tally.add(None if block.whole else block.pairs, expected)
         class_counts += classes
     pair_counts = np.empty((len(votes.pairs), K))
     pair_counts[:, 1:] = tally.total()
     pair_counts[:, 0] = np.maximum(votes.per_pair - pair_counts[:, 1:].sum(axis=1), 0)
     return Statistics(votes, pair_counts, class_counts)
-
-
-def digamma(x: Floats) -> Floats:
-    """ψ(x) for x > 0, to float32's precision, in a tenth of the time of the exact routine.
-
-    ψ(x) = ψ(x + 4) − 1/x − 1/(x + 1) − 1/(x + 2) − 1/(x + 3), and the asymptotic series above 4
-    (Abramowitz & Stegun 1964, 6.3.5 and 6.3.18).
-    """
-    # 1/x + 1/(x + 3) and 1/(x + 1) + 1/(x + 2) have denominators that differ by 2.
-    product = x * (x + 3)
-    recurrence = (2 * x + 3) * (2 * product + 2) / (product * (product + 2))
-    z = x + 4
-    w = 1 / (z * z)
-    series = np.log(z) - 0.5 / z - w * (1 / 12 - w * (1 / 120 - w * (1 / 252)))
-    return np.asarray(series - recurrence, np.float32)
-
-
-def _in_order(
-    one: Callable[[Block], tuple[Floats, Floats]], blocks: Sequence[Block], *, threads: int | None
-) -> Iterator[tuple[Block, tuple[Floats, Floats]]]:
-    """Work on a few blocks at once (numpy and scipy let go of the interpreter), and yield them in their order."""
-    n = min(len(blocks), threads or min(len(os.sched_getaffinity(0)), MOST_THREADS))
-    if n < 2:
-        yield from ((block, one(block)) for block in blocks)
-        return
-    with ThreadPoolExecutor(n) as pool:
-        waiting = deque((block, pool.submit(one, block)) for block in blocks[: 2 * n])
-        for block in blocks[2 * n :]:
-            done, result = waiting.popleft()
-            yield done, result.result()
-            waiting.append((block, pool.submit(one, block)))
-        yield from ((done, result.result()) for done, result in waiting)
-
-
-def _product(matrix: sparse.coo_array, dense: Floats) -> Floats:
-    """Sparse by dense, of K − 1 columns: the remaining answer follows from the sum, or from the scale."""
-    if dense.shape[1] == 0:
-        return np.zeros((matrix.shape[0], 0), np.float32)
-    return np.asarray(matrix @ dense)
-
-
-class _Tally:
-    """Sums rows into a (U, K) table of float64: many at once by a sparse product, as single ones are slow."""
-
-    def __init__(self, n_rows: int, n_columns: int) -> None:
-        self._total = np.zeros((n_rows, n_columns))
-        self._index: list[NDArray[np.int64]] = []
-        self._rows: list[Floats] = []
-        self._waiting = 0
-
-    def add(self, index: NDArray[np.int64] | None, rows: Floats) -> None:
-        """Add rows to those of the index; None: to all of them, in their order."""
-        if index is None:
-            self._total += rows
-            return
-        self._index.append(index)
-        self._rows.append(rows)
-        self._waiting += len(index)
-        if self._waiting >= max(len(self._total), TALLY_ROWS):
-            self._flush()
-
-    def total(self) -> NDArray[np.float64]:
-        if self._waiting:
-            self._flush()
-        return self._total
-
-    def _flush(self) -> None:
-        index = np.concatenate(self._index)
-        place = sparse.coo_array(
-            (np.ones(len(index), np.float32), (index, np.arange(len(index)))),
-            shape=(len(self._total), len(index)),
-        )
-        self._total += _product(place, np.concatenate(self._rows))
-        self._index, self._rows, self._waiting = [], [], 0
-
-
-def _shares(counts: Floats, *, prior: Floats | None, out: Floats) -> None:
-    """The start: each answer's share of the votes; a subject's own prior counts as one vote more."""
-    K = counts.shape[1]
-    total = counts @ np.ones(K, np.float32)
-    if prior is None:
-        counts[total == 0] = 1
-    else:
-        opinion = np.empty_like(counts)
-        _softmax(prior.copy(), out=opinion)
-        counts += opinion
-    np.divide(counts, (counts @ np.ones(K, np.float32))[:, None], out=out)
-
-
-def _softmax(scores: Floats, *, out: Floats) -> None:
-    """Row-wise softmax into `out`; column by column, as rows are short and numpy reduces them slowly."""
-    K = scores.shape[1]
-    if K == 2:
-        expit(scores[:, 1] - scores[:, 0], out=out[:, 1])
-        np.subtract(1, out[:, 1], out=out[:, 0])
-        return
-    highest = scores[:, 0].copy()
-    for k in range(1, K):
-        np.maximum(highest, scores[:, k], out=highest)
-    scores -= highest[:, None]
-    np.exp(scores, out=scores)
-    total = scores @ np.ones(K, np.float32)
-    np.divide(scores, total[:, None], out=out)
-
-
-def _sum_rows(group: NDArray[np.int64], *, n: int) -> sparse.csc_array:
-    """(n, U) matrix of ones that sums the rows of each group."""
-    return sparse.csc_array(
-        (np.ones(len(group)), group, np.arange(len(group) + 1)),
-        shape=(n, len(group)),
-    )
 
 
 def prior_strengths(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from esocs.crowd import posterior
 from esocs.crowd.models import Skill, SkillEpoch, SubjectStatus
-from esocs.crowd.modes import Learned
+from esocs.crowd.modes import Learned, get_mode
 from esocs.crowd.posterior import Fixed, ReadOut
 from esocs.crowd.skill import VolunteerSkill, mutual_information_bits
 from esocs.projects.models import Workflow
@@ -119,6 +119,7 @@ def ensure_epoch(workflow: Workflow) -> EpochStart:
                 defaults={
                     "current": True,
                     "mode": workflow.consensus_mode,
+                    "read_out": get_mode(workflow.consensus_mode).read_out,
                     "workflow_major": workflow.major_version,
                     "workflow_minor": workflow.minor_version,
                 },

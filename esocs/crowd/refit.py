@@ -19,7 +19,6 @@ from esocs.crowd.answers import AnswerTable, answers_differ, read_answers
 from esocs.crowd.epochs import QuestionSkill, ensure_epoch, switch_epoch
 from esocs.crowd.models import Classification, Consensus, SkillEpoch, SubjectStatus
 from esocs.crowd.modes import Learned, get_mode
-from esocs.crowd.posterior import ReadOut
 from esocs.crowd.reassessment import assess_again, move_subjects
 from esocs.crowd.renaming import rename_answers
 from esocs.projects.models import Workflow
@@ -47,20 +46,17 @@ def refit_workflow(workflow: Workflow) -> Callable[[], None] | None:
     if not any(_enough(table) for table in tables) and not _of_other_questions(before, workflow):
         return None
     skills = []
-    read_out = ReadOut.TEMPERED
     for table in tables:
         if not _enough(table):
             skills.append(QuestionSkill.nobody(table.question))
             continue
-        learned = mode.learn(table.gathered)
-        read_out = learned.read_out
-        skills.append(_skill(table, learned))
+        skills.append(_skill(table, mode.learn(table.gathered)))
     gold = tables[0].gathered.gold if tables else None
     figures["gold_used"] = 0 if gold is None else int((gold >= 0).sum())
     figures["fit_s"] = time.monotonic() - started
 
     def write() -> None:
-        epoch = switch_epoch(workflow, skills, read_out=read_out, figures=figures)
+        epoch = switch_epoch(workflow, skills, read_out=mode.read_out, figures=figures)
         changed = answers_differ(workflow, major=before.workflow_major, minor=before.workflow_minor)
         if changed:
             rename_answers(workflow, before)

@@ -12,6 +12,7 @@ from django.db.models.functions import Now, Random
 from esocs.crowd.answers import gold_answers
 from esocs.crowd.certificates import CONFIDENCE, Certificate, certify
 from esocs.crowd.models import GoldStandard, SubjectStatus
+from esocs.crowd.rules import InvalidRetirementError, parse_consensus
 from esocs.projects.models import Workflow
 from esocs.projects.rules import list_questions
 
@@ -98,7 +99,6 @@ def get_audit(workflow: Workflow) -> Audit:
         retired.filter(audited_at__isnull=False).values_list("subject_id", "retired_answer", "retired_probability")
     )
     answered = [(answer, p, gold[subject]) for subject, answer, p in drawn if subject in gold]
-    own = (workflow.retirement.get("options") or {}).get("threshold", 0.95)
     return Audit(
         drawn=len(drawn),
         answered=len(answered),
@@ -106,7 +106,18 @@ def get_audit(workflow: Workflow) -> Audit:
             p=np.array([p for _, p, _ in answered], float),
             wrong=np.array([answer != truth for answer, _, truth in answered], bool),
             retired_p=np.array(list(retired.values_list("retired_probability", flat=True)), float),
-            thresholds=sorted({float(own), *THRESHOLDS}),
+            thresholds=sorted({*own_thresholds(workflow), *THRESHOLDS}),
             confidence=CONFIDENCE,
         ),
     )
+
+
+def own_thresholds(workflow: Workflow) -> set[float]:
+    """The τ by which the workflow retires; none where it counts, reckons by costs, or cannot be followed."""
+    if workflow.retirement.get("criteria") != "consensus":
+        return set()
+    try:
+        rule = parse_consensus(workflow.retirement.get("options") or {})
+    except InvalidRetirementError:
+        return set()  # the operator's pages say so; what was retired before can be certified all the same
+    return set() if rule.costs else {rule.threshold}

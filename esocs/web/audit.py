@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from esocs.crowd.certificates import Certificate, upper_error_bound
@@ -42,12 +42,12 @@ class CertificateLine:
         return self.more == 0
 
 
-def describe_certificates(certificates: Sequence[Certificate], *, threshold: float) -> list[CertificateLine]:
+def describe_certificates(certificates: Sequence[Certificate], *, own: Collection[float]) -> list[CertificateLine]:
     """Each certificate with its wish.
 
     Args:
         certificates: one for each τ.
-        threshold: the workflow's own τ.
+        own: the workflow's own τ, if it retires by one.
     """
     lines = []
     for certificate in certificates:
@@ -57,7 +57,7 @@ def describe_certificates(certificates: Sequence[Certificate], *, threshold: flo
         lines.append(
             CertificateLine(
                 certificate=certificate,
-                own=abs(certificate.threshold - threshold) < 1e-9,
+                own=certificate.threshold in own,
                 more=count_more_audits(certificate, wish=wish),
                 bound_width=100 * certificate.bound / scale,
                 wish_width=100 * wish / scale,

@@ -431,3 +431,14 @@ def test_a_fit_that_is_under_way_is_not_ordered_again() -> None:
     assert SkillEpoch.objects.get(current=True).number == 2
     jobs.drain([jobs.enqueue("crowd.refit", key="4")])
     assert Job.objects.filter(kind="crowd.refit", payload__workflow_id=workflow.pk).count() == 1, "nothing is new"
+
+
+def test_votes_that_are_only_counted_are_shares_from_the_first_one_on() -> None:
+    workflow = make_workflow(retirement={"criteria": "never_retire"})
+    Workflow.objects.filter(pk=workflow.pk).update(consensus_mode="majority")
+    workflow.refresh_from_db()
+    subject = make_subject(workflow.project, published_in=workflow)
+    for answer in (1, 1, 2):
+        classify(workflow, subject, make_volunteer(), T0=answer)
+    consensus = Consensus.objects.get(status__subject=subject, task_key="T0")
+    assert (consensus.answer, consensus.probability) == (1, pytest.approx(2 / 3))

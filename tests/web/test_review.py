@@ -206,6 +206,6 @@ def test_the_fewest_further_audits_are_just_enough() -> None:
 
 
 def test_a_wish_of_no_error_at_all_is_never_certified() -> None:
-    [line] = describe_certificates([certificate(errors=0, audited=10, threshold=1.0)], threshold=0.95)
+    [line] = describe_certificates([certificate(errors=0, audited=10, threshold=1.0)], own={0.95})
     assert line.more is None
     assert not line.certified

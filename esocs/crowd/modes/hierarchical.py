@@ -58,6 +58,7 @@ class Hierarchical:
     """See `esocs.crowd.dawid_skene.fit`."""
 
     name = "hierarchical"
+    read_out = ReadOut.TEMPERED
     title = "Hierarchical skill"
     description = (
         "Every volunteer's confusion matrix, shrunk towards everybody's; who tells nothing is not heard; probabilities"

@@ -106,6 +106,7 @@ class Mode(Protocol):
     """One way of weighing votes. Stateless: everything it learns is in what `learn` returns."""
 
     name: str
+    read_out: ReadOut
     title: str
     description: str
 

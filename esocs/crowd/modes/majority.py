@@ -6,12 +6,14 @@ import numpy as np
 
 from esocs.crowd.modes.interface import Gathered
 from esocs.crowd.modes.shares import WeighedVotes, agreement_with_majority
+from esocs.crowd.posterior import ReadOut
 
 
 class Majority:
     """Plain vote counting; every volunteer is as good as all together."""
 
     name = "majority"
+    read_out = ReadOut.SHARES
     title = "Majority vote"
     description = (
         "Every vote counts the same, and an answer's probability is its share of the votes. It learns nothing from"

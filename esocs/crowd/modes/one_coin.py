@@ -18,6 +18,7 @@ from esocs.crowd.modes.counting import (
 )
 from esocs.crowd.modes.em import MOST_ITERATIONS, NEXT_TO_NOTHING, TOLERANCE, maximise_likelihood
 from esocs.crowd.modes.interface import Gathered
+from esocs.crowd.posterior import ReadOut
 from esocs.crowd.votes import Votes
 
 
@@ -51,6 +52,7 @@ class OneCoin:
     tolerance: float = TOLERANCE
 
     name = "one_coin"
+    read_out = ReadOut.BAYES
     title = "One coin"
     description = (
         "Every volunteer is right with one probability whatever the true answer, and errs evenly among the others; "

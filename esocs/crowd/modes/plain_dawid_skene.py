@@ -11,6 +11,7 @@ from esocs.crowd.modes.bayes import BayesSkill
 from esocs.crowd.modes.counting import Doubles, pooled_matrix, sum_by_volunteer
 from esocs.crowd.modes.em import MOST_ITERATIONS, NEXT_TO_NOTHING, TOLERANCE, maximise_likelihood
 from esocs.crowd.modes.interface import Gathered
+from esocs.crowd.posterior import ReadOut
 from esocs.crowd.votes import Votes, pair_matrices
 
 LEAST_PROBABILITY = 1e-12
@@ -56,6 +57,7 @@ class PlainDawidSkene:
     tolerance: float = TOLERANCE
 
     name = "dawid_skene"
+    read_out = ReadOut.BAYES
     title = "Dawid–Skene"
     description = (
         "The classical model of 1979: every volunteer has a confusion matrix, estimated together with the answers by"

@@ -14,6 +14,7 @@ from esocs.crowd.modes.counting import clamp, count_pairs, smoothed_shares
 from esocs.crowd.modes.em import gold_of
 from esocs.crowd.modes.interface import Gathered
 from esocs.crowd.modes.plain_dawid_skene import MatrixSkill
+from esocs.crowd.posterior import ReadOut
 from esocs.crowd.votes import checked_log_prior
 
 PSEUDO_VOTES = 1.0
@@ -44,6 +45,7 @@ class Swap:
     """Skill from gold alone: whole-set SWAP, where the final matrices weigh all votes, the earlier ones too."""
 
     name = "swap"
+    read_out = ReadOut.BAYES
     title = "SWAP"
     description = (
         "The method of Space Warps: a volunteer's confusion matrix is counted on gold standard subjects alone, and"

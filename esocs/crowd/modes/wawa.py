@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from esocs.crowd.modes.interface import Gathered
 from esocs.crowd.modes.shares import WeighedVotes, agreement_with_majority
+from esocs.crowd.posterior import ReadOut
 
 
 class Wawa:
@@ -13,6 +14,7 @@ class Wawa:
     """
 
     name = "wawa"
+    read_out = ReadOut.SHARES
     title = "Agreement with the majority (Wawa)"
     description = (
         "Two rounds of counting: a volunteer's weight is the share of their votes that agree with the majority, and an"

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy import sparse
 
-from esocs.crowd.summaries.shapes import AREA_KINDS, Shape
+from esocs.crowd.summaries.shapes import AREA_KINDS, Outline, Shape
 
 Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
@@ -67,9 +67,9 @@ class Batch:
 
     @cached_property
     def geometries(self) -> NDArray[Any]:
-        """(n,) shapely geometries."""
+        """(n,) shapely geometries of outlines."""
         array = np.empty(len(self.shapes), object)
-        array[:] = [shape.geometry() for shape in self.shapes]
+        array[:] = [shape.geometry() for shape in self.shapes if isinstance(shape, Outline)]
         return array
 
     @cached_property

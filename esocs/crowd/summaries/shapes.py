@@ -32,18 +32,25 @@ class Shape(ABC):
     def to_mark(self) -> dict[str, Any]:
         """The geometry in the keys of a Panoptes mark (v1), so that a client can draw it."""
 
+    @abstractmethod
     def bounds(self) -> tuple[float, float, float, float]:
         """Least x, least y, greatest x, greatest y; 0 where a kind has no such coordinate."""
-        left, top, right, bottom = self.geometry().bounds
-        return left, top, right, bottom
-
-    def geometry(self) -> Any:
-        """As shapely sees it. Kinds that need none have none."""
-        raise NotImplementedError(self.kind)
 
     def work(self) -> int:
         """What it costs to compare it, in no unit: an upright rectangle's is 1."""
         return 1
+
+
+class Outline(Shape):
+    """A geometry that shapely compares: an area or a path."""
+
+    @abstractmethod
+    def geometry(self) -> Any:
+        """As shapely sees it."""
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        left, top, right, bottom = self.geometry().bounds
+        return left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Circle(Shape):
 
 
 @dataclass(frozen=True)
-class Ellipse(Shape):
+class Ellipse(Outline):
     """An ellipse: centre, semi-axes > 0, and the angle of the first, anticlockwise on the screen as Panoptes has it."""
 
     kind: ClassVar[str] = "ellipse"
@@ -154,7 +161,7 @@ class Rectangle(Shape):
 
 
 @dataclass(frozen=True)
-class RotatedRectangle(Shape):
+class RotatedRectangle(Outline):
     """A turned rectangle: centre, sides > 0, and the angle of the first, clockwise on the screen as Panoptes has it."""
 
     kind: ClassVar[str] = "rotateRectangle"
@@ -186,7 +193,7 @@ class RotatedRectangle(Shape):
 
 
 @dataclass(frozen=True)
-class Polygon(Shape):
+class Polygon(Outline):
     """An outlined area without holes; more than one part where the outline crossed itself, the largest first."""
 
     kind: ClassVar[str] = "polygon"
@@ -223,7 +230,7 @@ class Polygon(Shape):
 
 
 @dataclass(frozen=True)
-class FreehandLine(Shape):
+class FreehandLine(Outline):
     """A path; which end is first means nothing."""
 
     kind: ClassVar[str] = "freehandLine"

@@ -10,8 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from esocs.accounts.identity import identity_from_session
-from esocs.crowd.review import count_review, draw_audit, get_audit
-from esocs.projects.models import Workflow
+from esocs.crowd.review import count_review, draw_audit, get_audit, own_thresholds
 from esocs.projects.rules import question_label
 from esocs.web.access import get_visible_project, get_workflow, require_operation, require_review
 from esocs.web.audit import describe_certificates
@@ -74,13 +73,8 @@ def _page(request: HttpRequest, slug: str, workflow_id: int, *, size: str = "", 
         "rows": rows,
         "page": page,
         "audit": audit,
-        "certificates": describe_certificates(audit.certificates, threshold=_threshold(workflow)),
+        "certificates": describe_certificates(audit.certificates, own=own_thresholds(workflow)),
         "size": size or USUAL_DRAW,
         "error": error,
     }
     return render(request, "web/review.html", context, status=422 if error else 200)
-
-
-def _threshold(workflow: Workflow) -> float:
-    """The workflow's own τ, as the certificates are made for it."""
-    return float((workflow.retirement.get("options") or {}).get("threshold", 0.95))

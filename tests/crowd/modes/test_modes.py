@@ -296,12 +296,14 @@ def test_the_machine_decides_where_there_are_no_votes_if_the_mode_hears_it(name)
     assert reached.answer[-1] == (1 if learned.hears_the_machine else 0)
 
 
-@every_mode
-@pytest.mark.parametrize("seed", range(4))
+# With 2, 3, 5 and 8 answers. SWAP counts K·K cells on gold alone: with more than three answers it stays below the
+# majority even where seven subjects in ten are gold, and nothing is claimed for it.
+DIVERSE = [(name, seed) for name in MODES for seed in range(2 if name == "swap" else 4)]
+
+
+@pytest.mark.parametrize(("name", "seed"), DIVERSE)
 def test_it_is_no_worse_than_the_majority_on_a_simulated_crowd_of_diverse_skill(name, seed):
     crowd = simulated(seed)
-    if name == "swap" and crowd.n_answers > 3:
-        pytest.skip("SWAP counts K·K cells on gold alone: 20 gold votes of a volunteer are too few for 25 cells")
     known = np.random.default_rng(seed).random(crowd.n_subjects) < 0.2
     gathered = Gathered(votes=crowd.votes(), gold=np.where(known, crowd.truth, -1))
     reached = reach_consensus(gathered, get_mode(name).learn(gathered))
@@ -325,3 +327,9 @@ def test_the_default_mode_comes_first_and_an_unknown_one_is_refused():
         get_mode("guess")
     assert isinstance(error.value, EsocsError)
     assert all(name in error.value.hint for name in MODES)
+
+
+@every_mode
+def test_how_sums_are_read_is_known_before_anything_is_learned(name):
+    votes = votes_of([(0, 0, 0), (1, 0, 1)], n_subjects=2, n_volunteers=1, n_answers=2)
+    assert get_mode(name).learn(Gathered(votes=votes)).read_out == get_mode(name).read_out
