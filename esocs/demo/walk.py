@@ -28,6 +28,7 @@ from esocs.demo.volunteers import Crowd, TruthBook, label_as_expert, prepare_acc
 from esocs.jobs.command import Progress, complete, complete_group
 from esocs.jobs.queries import list_ids
 from esocs.jobs.services import enqueue
+from esocs.machine import prediction, routing
 from esocs.machine import services as machine
 from esocs.machine.models import ModelVersion, ReservedSubject
 from esocs.projects import services as projects
@@ -216,9 +217,9 @@ def classify_and_route(stage: Stage) -> None:
     """Predict everything with the champions, certify their thresholds, route, publish."""
     for workflow in stage.workflows:
         champion = machine.get_champion(workflow)
-        complete(machine.order_predictions(champion), label=f"classifying, {workflow}", workers=True)
+        complete(prediction.order_predictions(champion), label=f"classifying, {workflow}", workers=True)
         policy = champion.policies.order_by("-number").first() or training.calibrate(champion)
-        machine.order_routes(policy)
+        routing.order_routes(policy)
         complete_group(f"route/{policy.pk}", label=f"routing, {workflow}", workers=True)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from esocs.archive.models import Shard
 from esocs.jobs.registry import Effect, JobContext, handler
-from esocs.machine import services
+from esocs.machine import prediction, routing
 from esocs.machine.models import ModelVersion, RoutingPolicy
 
 
 @handler("machine.predict")
 def predict(job: JobContext) -> Effect | None:
     model = ModelVersion.objects.select_related("workflow").get(pk=job.payload["model_version_id"])
-    return services.predict_shard(model=model, shard=Shard.objects.get(pk=job.payload["shard_id"]))
+    return prediction.predict_shard(model=model, shard=Shard.objects.get(pk=job.payload["shard_id"]))
 
 
 @handler("machine.route")
 def route(job: JobContext) -> Effect | None:
     policy = RoutingPolicy.objects.select_related("model_version__workflow").get(pk=job.payload["policy_id"])
-    return services.route_predictions(policy=policy, first=job.payload["first"], last=job.payload["last"])
+    return routing.route_predictions(policy=policy, first=job.payload["first"], last=job.payload["last"])

@@ -21,6 +21,7 @@ from classifier.selection import CalibrationSample
 from classifier.shards import open_shard
 from esocs.crowd import queries as crowd_queries
 from esocs.crowd.models import Consensus, GoldStandard, SubjectStatus
+from esocs.machine import prediction, routing
 from esocs.machine import queries as machine_queries
 from esocs.machine import services as machine
 from esocs.machine.models import ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
@@ -234,7 +235,7 @@ def _seen(trained: TrainedNetwork) -> dict[str, Any]:
 def _gather_planes(subject_ids: list[int]) -> np.ndarray:
     """(N, …) planes of the subjects, in their order."""
     found: dict[int, np.ndarray] = {}
-    for shard, members in machine.subject_planes(subject_ids):
+    for shard, members in prediction.subject_planes(subject_ids):
         planes = open_shard(settings.SHARD_ROOT / shard.path)
         for index, subject_id in members.items():
             found[subject_id] = planes[index]
@@ -246,8 +247,8 @@ def _predict_known(model: ModelVersion) -> None:
     calibration = machine_queries.list_reserved(model.workflow_id, ReservedSubject.Purpose.CALIBRATION)
     known = set(Prediction.objects.filter(model_version=model).values_list("subject_id", flat=True))
     wanted = [pk for pk in (*model.card["trained_on"], *calibration) if pk not in known]
-    for shard, members in machine.subject_planes(wanted):
-        machine.predict_subjects(model=model, shard=shard, subjects=members)()
+    for shard, members in prediction.subject_planes(wanted):
+        prediction.predict_subjects(model=model, shard=shard, subjects=members)()
 
 
 def blind_sample(model: ModelVersion, answers: dict[int, int]) -> CalibrationSample:
@@ -340,7 +341,7 @@ def calibrate(model: ModelVersion) -> RoutingPolicy:
             f"No reserved calibration subject of {model.workflow} has an expert's answer.",
             hint="Have experts answer their queue first.",
         )
-    return machine.set_policy(model=model, answers=answers)
+    return routing.set_policy(model=model, answers=answers)
 
 
 def count_predictions(model: ModelVersion) -> tuple[int, int]:

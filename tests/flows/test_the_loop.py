@@ -20,6 +20,7 @@ from esocs.crowd.services import Submission, hand_out_subjects, record_classific
 from esocs.demo.survey import IMAGE_CLASSES
 from esocs.jobs.models import Job
 from esocs.jobs.services import enqueue
+from esocs.machine import prediction, routing
 from esocs.machine import services as machine
 from esocs.machine.models import ModelVersion, Prediction, Route
 from esocs.projects.models import Media, Subject, Workflow
@@ -102,9 +103,9 @@ class Loop:
 
     def classify_and_route(self) -> None:
         champion = machine.get_champion(self.workflow)
-        machine.order_predictions(champion)
+        prediction.order_predictions(champion)
         run_jobs()
-        machine.order_routes(training.calibrate(champion))
+        routing.order_routes(training.calibrate(champion))
         run_jobs()
 
     def vote(self) -> None:

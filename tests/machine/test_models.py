@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DataError, IntegrityError, transaction
 
-from esocs.machine import queries, services
+from esocs.machine import prediction, queries, services
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction
 from tests.support.factories import make_workflow
 from tests.support.predictions import make_model, make_pool, predict
@@ -96,9 +96,9 @@ def test_predictions_are_ordered_by_shard_and_again_when_it_grew() -> None:
     make_pool(workflow, 3)
     make_pool(workflow, 2)
     model = make_model(workflow)
-    first = services.order_predictions(model)
+    first = prediction.order_predictions(model)
     assert len(first) == 2
-    assert services.order_predictions(model) == first
+    assert prediction.order_predictions(model) == first
     make_pool(workflow, 2)
-    assert len(services.order_predictions(model)) == 3
-    assert services.order_predictions(make_model(make_workflow())) == []
+    assert len(prediction.order_predictions(model)) == 3
+    assert prediction.order_predictions(make_model(make_workflow())) == []

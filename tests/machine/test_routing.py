@@ -6,7 +6,7 @@ import pytest
 
 from classifier.errors import EsocsError
 from esocs.jobs.models import Job
-from esocs.machine import queries, services
+from esocs.machine import queries, routing, services
 from esocs.machine.models import ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
 from esocs.projects.models import Workflow
 from tests.support.factories import make_workflow
@@ -39,11 +39,11 @@ class Scene:
         self.answers = {pk: int(i < wrong) for i, pk in enumerate(self.sample)}
 
     def certify(self) -> RoutingPolicy:
-        return services.set_policy(model=self.model, answers=self.answers)
+        return routing.set_policy(model=self.model, answers=self.answers)
 
     def route(self, policy: RoutingPolicy) -> None:
-        for job in Job.objects.filter(pk__in=services.order_routes(policy)):
-            services.route_predictions(policy=policy, first=job.payload["first"], last=job.payload["last"])()
+        for job in Job.objects.filter(pk__in=routing.order_routes(policy)):
+            routing.route_predictions(policy=policy, first=job.payload["first"], last=job.payload["last"])()
 
     def decisions(self, policy: RoutingPolicy, subjects: list[int]) -> list[tuple[str, str]]:
         routes = Route.objects.filter(policy=policy, prediction__subject_id__in=subjects)
@@ -60,7 +60,7 @@ def test_a_good_sample_certifies_a_threshold_and_keeps_its_evidence() -> None:
     assert steps[0][3] <= 0.05
     scene.model.refresh_from_db()
     assert scene.model.temperature is not None
-    assert services.latest_policy(scene.model) == policy
+    assert routing.latest_policy(scene.model) == policy
 
 
 def test_a_machine_that_errs_too_often_is_not_certified_and_everything_goes_to_volunteers() -> None:
@@ -133,12 +133,12 @@ def test_routing_again_decides_nothing_anew_and_publishes_once() -> None:
     scene = Scene()
     policy = scene.certify()
     first, last = (Prediction.objects.order_by(order).values_list("id", flat=True)[0] for order in ("id", "-id"))
-    services.route_predictions(policy=policy, first=first, last=last)()
+    routing.route_predictions(policy=policy, first=first, last=last)()
     before = list(Route.objects.order_by("id").values())
-    services.route_predictions(policy=policy, first=first, last=last)()
+    routing.route_predictions(policy=policy, first=first, last=last)()
     assert list(Route.objects.order_by("id").values()) == before
     assert Job.objects.filter(kind="crowd.publish").count() == 1
-    assert services.order_routes(policy) == []
+    assert routing.order_routes(policy) == []
 
 
 def test_a_newer_policy_routes_anew_beside_the_old_one() -> None:
@@ -147,12 +147,12 @@ def test_a_newer_policy_routes_anew_beside_the_old_one() -> None:
     scene.route(first)
     second = scene.certify()
     assert (first.number, second.number) == (1, 2)
-    assert services.latest_policy(scene.model) == second
+    assert routing.latest_policy(scene.model) == second
     scene.route(second)
     assert Route.objects.filter(policy=first).count() == Route.objects.filter(policy=second).count() == len(scene.pool)
 
 
 def test_a_model_that_was_never_calibrated_says_so() -> None:
     with pytest.raises(services.NotCalibratedError) as refused:
-        services.latest_policy(make_model(make_workflow()))
+        routing.latest_policy(make_model(make_workflow()))
     assert refused.value.code == "not_calibrated"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from esocs.jobs.command import JobCommand
-from esocs.machine import services
+from esocs.machine import prediction, services
 from esocs.machine.models import ModelVersion
 from esocs.projects.queries import get_project, select_workflows
 
@@ -28,4 +28,4 @@ class Command(JobCommand):
             workflows = select_workflows(project=project, workflow_id=options["workflow"])
             models = [services.get_champion(workflow) for workflow in workflows]
         for model in models:
-            self.run_jobs(services.order_predictions(model), label=f"classifying, {model}", options=options)
+            self.run_jobs(prediction.order_predictions(model), label=f"classifying, {model}", options=options)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from esocs.jobs.command import JobCommand, complete_group
-from esocs.machine import queries, services
+from esocs.machine import queries, routing, services
 from esocs.projects.queries import get_project, select_workflows
 from esocs.training.services import calibrate
 
@@ -26,7 +26,7 @@ class Command(JobCommand):
             model = services.get_champion(workflow)
             existing = model.policies.order_by("-number").first()
             policy = existing if existing and not options["again"] else calibrate(model)
-            services.order_routes(policy)
+            routing.order_routes(policy)
             complete_group(f"route/{policy.pk}", label=f"routing, {workflow}", workers=options["workers"])
             threshold = "nothing certified" if policy.threshold is None else f"accept from {policy.threshold:.3f}"
             counts = ", ".join(f"{n:,} {name}" for name, n in sorted(queries.count_routes(policy).items()))
