@@ -29,9 +29,9 @@ SELECT %(project)s, 'image', now(), jsonb_build_object('object', 'ESO ' || n, 'f
     'ra', 10.0 + n * 1e-4, 'dec', -30.0 + n * 1e-4, 'exptime', 360, '#dp_id', 'ADP.2026-01-01T00:00:00.' || n)
 FROM generate_series(1, %(subjects)s) n;
 INSERT INTO crowd_subjectstatus (workflow_id, subject_id, audience, state, blind, priority, classifications_count,
-    retired_at, retirement_reason)
+    retired_at, retirement_reason, retirement_cause, review)
 SELECT %(workflow)s, id, 'volunteers', CASE WHEN id %% 2 = 0 THEN 'retired' ELSE 'open' END, false, 0, %(votes)s,
-    CASE WHEN id %% 2 = 0 THEN now() END, CASE WHEN id %% 2 = 0 THEN 'consensus' ELSE '' END
+    CASE WHEN id %% 2 = 0 THEN now() END, CASE WHEN id %% 2 = 0 THEN 'consensus' ELSE '' END, '', ''
 FROM projects_subject WHERE project_id = %(project)s;
 INSERT INTO accounts_volunteer (anonymous_key) SELECT 'bench-' || n FROM generate_series(1, %(volunteers)s) n;
 INSERT INTO crowd_classification (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,

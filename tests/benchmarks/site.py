@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def own_database() -> Iterator[str]:
     from django.core.management import call_command
     from django.db import connections
 
-    from tests.benchmarks.site_settings import DATABASE
+    from tests.benchmarks.site_settings import DATABASE, VAR
 
     _recreate(var, DATABASE)
     try:
@@ -50,6 +51,7 @@ def own_database() -> Iterator[str]:
     finally:
         connections.close_all()
         _drop(var, DATABASE)
+        shutil.rmtree(VAR / DATABASE, ignore_errors=True)
 
 
 def _recreate(var: Path, name: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from esocs.config.settings import *  # noqa: F403 - settings are imported whole
 from esocs.config.settings import DATABASES, VAR
 
-DATABASE = "esocs_bench"
+# Named by the benchmark that began, so that two at once do not meet; its own child processes inherit the name.
+DATABASE = os.environ.setdefault("ESOCS_BENCHMARK_DATABASE", f"esocs_bench_{os.getpid()}")
 DATABASES["default"]["NAME"] = DATABASE
 # Sessions of the benchmark do not meet the site's in Redis.
 CACHES["default"]["KEY_PREFIX"] = DATABASE  # noqa: F405
-EXPORT_ROOT = VAR / "bench" / "exports"
-MEDIA_ROOT = VAR / "bench" / "media"
+EXPORT_ROOT = VAR / DATABASE / "exports"
+MEDIA_ROOT = VAR / DATABASE / "media"
