@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 from pgvector.django import HalfVectorField
 
+from esocs.archive.models import IngestBatch
 from esocs.projects.models import Subject, Workflow
 
 EMBEDDING_DIMENSIONS = 128
@@ -133,6 +134,9 @@ class Route(models.Model):
     score = models.FloatField(help_text="Its mean softmax before temperature: what the threshold is about.")
     probability = models.FloatField(help_text="Its calibrated probability.")
     ood_p = models.FloatField(help_text="p-value of being in distribution.")
+    ood_distance = models.FloatField(
+        null=True, help_text="What the p-value is of: how far it lies from all that is known. The anomaly order."
+    )
     information_bits = models.FloatField(help_text="Entropy of the calibrated probabilities: the order of asking.")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -144,7 +148,89 @@ class Route(models.Model):
                 name="route_decision_known",
             ),
         ]
-        indexes = [models.Index(fields=["policy", "decision"], name="route_policy_decision")]
+        indexes = [
+            models.Index(fields=["policy", "decision"], name="route_policy_decision"),
+            # The oddest first, whatever is asked for: the filters are read from the index, not from the table.
+            models.Index(
+                fields=["policy", "-ood_distance", "-id"], include=["decision", "answer"], name="route_policy_oddest"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.decision} ({self.reason})"
+
+
+class DriftReference(models.Model):
+    """The calibration sample as a policy's model sees it: what later nights are compared with. A count of routes."""
+
+    policy = models.OneToOneField(RoutingPolicy, on_delete=models.CASCADE, related_name="drift_reference")
+    routes_counted = models.PositiveBigIntegerField(help_text="All routes of the policy when it was counted.")
+    subjects = models.PositiveIntegerField()
+    out_of_distribution = models.PositiveIntegerField()
+    score_counts = ArrayField(models.PositiveIntegerField(), help_text="Subjects in each bin of classifier.drift.")
+    counted_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"reference of {self.policy}"
+
+
+class DriftCount(models.Model):
+    """What one policy's model said about one ingest batch and observation night: a count of routes, replaced whole.
+
+    The reserved samples are left out (one is the reference, the other was trained on), and so is whatever else the
+    model was trained on: `learned_from` says how many these were.
+    """
+
+    policy = models.ForeignKey(RoutingPolicy, on_delete=models.CASCADE, related_name="drift_counts")
+    batch = models.ForeignKey(IngestBatch, null=True, on_delete=models.CASCADE, related_name="+")
+    night = models.DateField(null=True, help_text="The evening's date; null: the file does not say when.")
+    subjects = models.PositiveIntegerField()
+    learned_from = models.PositiveIntegerField()
+    out_of_distribution = models.PositiveIntegerField()
+    score_counts = ArrayField(models.PositiveIntegerField(), help_text="Subjects in each bin of classifier.drift.")
+    counted_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy", "batch", "night"], name="drift_count_unique", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subjects} of {self.night or 'no night'} under {self.policy_id}"
+
+
+class ReliabilityCount(models.Model):
+    """How often the machine was right at each probability, for one ingest batch and one kind of label. Replaced whole.
+
+    Subjects that the model was trained on are left out.
+    """
+
+    class Source(models.TextChoices):
+        CALIBRATION = "calibration"  # experts' gold on the reserved calibration sample
+        AUDIT = "audit"  # the blind audit, settled without the machine's opinion, or answered by experts
+        GOLD = "gold"  # experts' gold on anything else: what they chose to look at
+        CONSENSUS = "consensus"  # settled by volunteers, with the machine's opinion as prior
+
+    policy = models.ForeignKey(RoutingPolicy, on_delete=models.CASCADE, related_name="reliability_counts")
+    batch = models.ForeignKey(IngestBatch, null=True, on_delete=models.CASCADE, related_name="+")
+    source = models.CharField(max_length=11, choices=Source)
+    subjects = ArrayField(models.PositiveIntegerField(), help_text="In each bin of the calibrated probability.")
+    right = ArrayField(models.PositiveIntegerField(), help_text="Of them, those whose label is the machine's answer.")
+    probability_sums = ArrayField(models.FloatField(), help_text="Their calibrated probabilities, added up.")
+    counted_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy", "batch", "source"], name="reliability_count_unique", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source__in=["calibration", "audit", "gold", "consensus"]),
+                name="reliability_count_source_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} under {self.policy_id}"
