@@ -168,7 +168,11 @@ class OutOfDistribution:
         For a subject drawn like the held-out ones, P(p <= u) <= u; the smallest p is 1 / (n + 1), so 1 %
         takes 99 held-out subjects. Source: Bates, Candès, Lei, Romano & Sesia (2023, Ann. Stat. 51, 149).
         """
-        below = np.searchsorted(self.held_out_distances, self.distances(embeddings), side="left")
+        return self.p_values_at(self.distances(embeddings))
+
+    def p_values_at(self, distances: ArrayLike) -> Floats:
+        """(N,) the p-values of (N,) distances, where these are wanted as well."""
+        below = np.searchsorted(self.held_out_distances, np.asarray(distances), side="left")
         n = len(self.held_out_distances)
         return np.asarray((1 + n - below) / (n + 1), dtype=np.float64)
 

@@ -103,7 +103,9 @@ def route_predictions(*, policy: RoutingPolicy, first: int, last: int) -> Callab
     model = policy.model_version
     table = queries.read_predictions(model, id_range=(first, last))
     reserved = set(ReservedSubject.objects.filter(workflow=model.workflow).values_list("subject_id", flat=True))
-    ood_p = queries.out_of_distribution(model).p_values(table.embeddings)
+    known = queries.out_of_distribution(model)
+    distances = known.distances(table.embeddings)
+    ood_p = known.p_values_at(distances)
     calibrated = apply_temperature(table.probabilities, model.temperature or 1.0)
     bits = expected_information(calibrated)
     routes = []
@@ -129,6 +131,7 @@ def route_predictions(*, policy: RoutingPolicy, first: int, last: int) -> Callab
                 score=float(table.probabilities[i, answer]),
                 probability=float(calibrated[i, answer]),
                 ood_p=float(ood_p[i]),
+                ood_distance=float(distances[i]),
                 information_bits=float(bits[i]),
             )
         )
