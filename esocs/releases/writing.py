@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import os
 import queue
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -53,48 +53,48 @@ def write_csv(
         folder: made when absent.
         name: of the file, before `-<hash>.csv.gz`.
         header: the column names.
-        rows: anything that `csv` writes; may be endless in memory's terms.
+        rows: of text, numbers and None; may be endless in memory's terms.
         on_progress: called now and then with the number of rows written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = _Lines()
-    # Asked for CR LF, the writer quotes a carriage return inside a value; `_Lines` ends each line in LF alone.
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(header)
-    count = 0
+    lines = [csv_line(header)]
+    characters = count = 0
     with _Compressor(folder) as compressor:
         for row in rows:
-            writer.writerow(row)
+            line = csv_line(row)
+            lines.append(line)
+            characters += len(line)
             count += 1
-            if lines.characters >= PIECE_CHARACTERS:
-                compressor.put(lines.take())
+            if characters >= PIECE_CHARACTERS:
+                compressor.put("".join(lines))
+                lines.clear()
+                characters = 0
             if on_progress is not None and count % PROGRESS_EVERY_ROWS == 0:
                 on_progress(count)
-        compressor.put(lines.take())
+        compressor.put("".join(lines))
         path = compressor.publish(name)
     return WrittenFile(
         path=path, row_count=count, sha256=compressor.sha256.hexdigest(), size_bytes=compressor.size_bytes
     )
 
 
-class _Lines:
-    """What `csv.writer` writes to: one call a row, its CR LF replaced by LF."""
+_NEEDS_QUOTES = re.compile('[",\r\n]').search
 
-    def __init__(self) -> None:
-        self.characters = 0
-        self._lines: list[str] = []
 
-    def write(self, line: str) -> None:
-        self._lines.append(line[:-2])
-        self.characters += len(line)
+def csv_line(row: Row) -> str:
+    """A row of at least two fields as one line of CSV, its line feed included.
 
-    def take(self) -> str:
-        """All lines since the last call."""
-        self._lines.append("")
-        text = "\n".join(self._lines)
-        self._lines = []
-        self.characters = 0
-        return text
+    What `csv.writer` writes (a test compares them), in a sixth of its time on long JSON fields: an export of a million
+    rows spent most of its time in that writer, which copies character by character.
+    """
+    return ",".join([_csv_field(value) for value in row]) + "\n"
+
+
+def _csv_field(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if value.__class__ is str else str(value)
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES(text) else text
 
 
 class _Compressor:

@@ -158,13 +158,13 @@ def export_by_esocs(workflow_id: int) -> dict[str, Any]:
     workflow = Workflow.objects.select_related("project").get(pk=workflow_id)
     export = Export.objects.create(project=workflow.project, workflow=workflow, kind="classifications")
     first_bytes: list[float] = []
-    take = writing._Lines.take
+    put = writing._Compressor.put
 
-    def note_first(lines: writing._Lines) -> str:
+    def note_first(compressor: writing._Compressor, text: str) -> None:
         first_bytes.append(time.perf_counter())
-        return take(lines)
+        put(compressor, text)
 
-    writing._Lines.take = note_first  # type: ignore[method-assign]
+    writing._Compressor.put = note_first  # type: ignore[method-assign]
     started, cpu_s = time.perf_counter(), time.process_time()
     services.write_export(export)()
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s

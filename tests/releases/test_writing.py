@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esocs.releases import writing
-from esocs.releases.writing import write_csv
+from esocs.releases.writing import csv_line, write_csv
 
 AWKWARD = ["a,b", 'say "no"', "line\nfeed", "carriage\rreturn", "🌌 ünï", "=1+1", "+1", "-1", "@x", " blank ", ""]
 
@@ -34,6 +35,14 @@ def test_any_text_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("any")
     written = write_csv(folder=folder, name="x", header=["a", "b"], rows=rows)
     assert _read(written.path)[1:] == rows
+
+
+@given(st.lists(st.none() | st.integers() | st.text(alphabet='a",\r\n é🌌=') | st.text(), min_size=2))
+def test_a_line_is_what_the_standard_library_writes(row: list[str | int | None]) -> None:
+    output = io.StringIO()
+    # Asked for CR LF, it quotes a carriage return inside a value.
+    csv.writer(output, lineterminator="\r\n").writerow(row)
+    assert csv_line(row) == output.getvalue()[:-2] + "\n"
 
 
 def test_lines_end_in_a_line_feed_and_values_are_quoted_only_where_needed(tmp_path: Path) -> None:

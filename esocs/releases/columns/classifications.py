@@ -15,7 +15,7 @@ from django.conf import settings
 from esocs.crowd.models import Classification
 from esocs.projects.models import WorkflowVersion
 from esocs.releases.rules import Version, label_annotations, version_for
-from esocs.releases.scope import Scope, boolean, compact_json, iso_text, parse_jsonb, stream
+from esocs.releases.scope import Scope, boolean, compact_json, compact_jsonb, iso_text, parse_jsonb, stream
 
 HEADER = (
     "classification_id",
@@ -127,10 +127,9 @@ def _annotation_formatter(scope: Scope) -> Callable[[int, int, int, str], str]:
 
 
 def _metadata(text: str, *, seen_before: bool) -> str:
-    metadata = parse_jsonb(text)
-    if seen_before:
-        metadata["seen_before"] = True
-    return compact_json(metadata)
+    if not seen_before:
+        return compact_jsonb(text)
+    return compact_json({**parse_jsonb(text), "seen_before": True})
 
 
 @lru_cache(maxsize=REMEMBERED_TEXTS)
@@ -149,4 +148,7 @@ def _subject_data(subject_id: int, workflow_id: int, metadata: str, status: tupl
             "retirement_reason": reason or None,
         }
     # `retired` comes first, and a subject's own key of that name takes its place, as in Panoptes.
-    return compact_json({str(subject_id): {"retired": retired, **parse_jsonb(metadata)}})
+    if '"retired"' in metadata:
+        return compact_json({str(subject_id): {"retired": retired, **parse_jsonb(metadata)}})
+    own = compact_jsonb(metadata)[1:]
+    return f'{{"{subject_id}":{{"retired":{compact_json(retired)}{"," if own != "}" else ""}{own}}}'
