@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 CARD_BYTES = 80
 BLOCK_BYTES = 2880
 
@@ -16,7 +19,8 @@ _NUMBER = re.compile(_REAL)
 # After the equals sign: a string, an integer, a real, or anything up to the comment; a quote may be missing.
 _VALUE = re.compile(rb"= *(?:'([^']*(?:''[^']*)*)|([+-]?[0-9]+)(?=[ /]|\Z)|(" + _REAL + rb")(?=[ /]|\Z)|([^/]*))")
 _STRING = re.compile(rb"'([^']*(?:''[^']*)*)")
-_UNINDEXED = frozenset({b"HIERARCH", b"COMMENT ", b"HISTORY ", b"CONTINUE", b"        ", b"END     "})
+_COMMENTARY = frozenset({b"COMMENT ", b"HISTORY ", b"CONTINUE", b"        ", b"END     "})
+_HIERARCH = b"HIERARCH"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -28,7 +32,7 @@ class Header:
     more than the few that are asked for. Of repeated keywords the first counts.
     """
 
-    __slots__ = ("_block", "_offsets", "_repeated")
+    __slots__ = ("_block", "_offsets", "_parsed", "_repeated")
 
     def __init__(self, block: bytes) -> None:
         """Index the standard cards.
@@ -37,12 +41,15 @@ class Header:
             block: The header's bytes from its first card up to its END card.
         """
         self._block = block
-        offsets: dict[bytes, int] = {}
+        self._parsed: dict[str, CardValue | None] = {}
+        offsets: dict[str, int] = {}
         repeated: list[tuple[int, int]] = []
-        for start in range(0, len(block), CARD_BYTES):
-            name = block[start : start + 8]
-            if name in _UNINDEXED:
+        standard = np.flatnonzero(_words(block, 0) != int.from_bytes(_HIERARCH, "little"))
+        for start in (standard * CARD_BYTES).tolist():
+            keyword = block[start : start + 8]
+            if keyword in _COMMENTARY:
                 continue
+            name = keyword.decode("latin-1").rstrip(" ")
             if name in offsets:
                 repeated.append((offsets[name], start))
             else:
@@ -58,22 +65,48 @@ class Header:
 
     def get(self, name: str) -> CardValue | None:
         """The parsed value; None where the card is absent or has no value."""
-        start = self._find(name)
-        return None if start < 0 else value_at(self._block, start)
+        try:
+            return self._parsed[name]
+        except KeyError:
+            start = self._find(name)
+            value = self._parsed[name] = None if start < 0 else value_at(self._block, start)
+            return value
+
+    def values(self) -> dict[str, CardValue]:
+        """Every keyword that has a value, in order; of repeated ones the first. ``get`` gives the same values."""
+        text = self._block.decode("latin-1")
+        found: dict[str, CardValue] = {}
+        for start in range(0, len(text), CARD_BYTES):
+            keyword, equals, rest = text[start : start + CARD_BYTES].partition("=")
+            if not equals:
+                continue
+            name = keyword.rstrip()
+            if name.startswith("HIERARCH "):
+                name = name[9:]
+            elif len(keyword) != 8 or self._block[start : start + 8] in _COMMENTARY:
+                continue
+            if name not in found:
+                value = _plain_real(rest)
+                if value is None:
+                    value = value_at(self._block, start)
+                if value is not None:
+                    found[name] = value
+        return found
 
     def standard_names(self) -> Iterator[str]:
         """The standard keywords, in order."""
-        return (name.rstrip().decode("latin-1") for name in self._offsets)
+        return iter(self._offsets)
 
     def eso_values(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[str, CardValue]]:
         """ESO keywords and their values.
 
         Args:
-            pattern: Matches from the word HIERARCH up to the equals sign; group 1 is the keyword.
+            pattern: Matches from the word HIERARCH to the equals sign inclusive; group 1 is the keyword.
         """
         for found in pattern.finditer(self._block):
-            if found.start() % CARD_BYTES == 0:
-                value = value_at(self._block, found.start())
+            start, equals = found.start(), found.end() - 1
+            if start % CARD_BYTES == 0 and equals < start + CARD_BYTES:
+                value = _value_from(self._block, equals, start + CARD_BYTES)
                 if value is not None:
                     yield clean_text(found[1]), value
 
@@ -86,7 +119,7 @@ class Header:
                 found.append(clean_text(name))
         return found
 
-    def has_any(self, *prefixes: bytes) -> bool:
+    def has_any(self, *prefixes: str) -> bool:
         """Whether any standard keyword begins so."""
         return any(name.startswith(prefixes) for name in self._offsets)
 
@@ -95,14 +128,14 @@ class Header:
         return b"".join(
             self._block[start : start + CARD_BYTES]
             for name, start in self._offsets.items()
-            if pattern.fullmatch(name.rstrip())
+            if pattern.fullmatch(name.encode("latin-1"))
         )
 
     def _find(self, name: str) -> int:
-        encoded = name.encode()
-        if len(encoded) <= 8 and b" " not in encoded:
-            return self._offsets.get(encoded.ljust(8), -1)
-        return find_eso_card(self._block, encoded)
+        start = self._offsets.get(name, -1)
+        if start < 0 and (len(name) > 8 or " " in name):
+            return find_eso_card(self._block, name.encode())
+        return start
 
     def text(self, *names: str) -> str | None:
         """The first non-empty value among the names, as text."""
@@ -132,13 +165,30 @@ def as_number(value: CardValue | None) -> float | None:
 def find_eso_card(block: bytes, name: bytes) -> int:
     """Offset of the first HIERARCH card with this keyword; -1 if there is none."""
     wanted = b"HIERARCH " + name
-    position = block.find(wanted)
-    while position >= 0:
-        follows = block[position + len(wanted) : position + CARD_BYTES].lstrip()[:1]
-        if position % CARD_BYTES == 0 and follows == b"=":
-            return position
-        position = block.find(wanted, position + 1)
+    if len(wanted) >= CARD_BYTES:
+        return -1
+    # The keyword's last eight letters tell it from nearly all others: one comparison a card, wherever it stands.
+    last = len(wanted) - 8
+    for row in np.flatnonzero(_words(block, last) == int.from_bytes(wanted[last:], "little")).tolist():
+        start = row * CARD_BYTES
+        follows = block[start + len(wanted) : start + CARD_BYTES].lstrip()[:1]
+        if follows == b"=" and block.startswith(wanted, start):
+            return int(start)
     return -1
+
+
+def find_end(buffer: bytes | bytearray | memoryview, start: int, stop: int) -> int:
+    """Offset of the END card of the header that begins at ``start``; -1 if none begins before ``stop``."""
+    rows = max(0, (stop - 8 - start) // CARD_BYTES + 1)
+    words = np.ndarray(rows, dtype="<u8", buffer=buffer, offset=start, strides=(CARD_BYTES,))
+    ends = np.flatnonzero(words == int.from_bytes(b"END     ", "little"))
+    return start + int(ends[0]) * CARD_BYTES if ends.size else -1
+
+
+def _words(block: bytes, offset: int) -> NDArray[np.uint64]:
+    """Eight bytes of every card as one number (little-endian), for comparisons of all cards at once."""
+    count = len(block) // CARD_BYTES
+    return np.ndarray(count, dtype="<u8", buffer=block, offset=min(offset, len(block)), strides=(CARD_BYTES,))
 
 
 def value_at(block: bytes, start: int) -> CardValue | None:
@@ -152,22 +202,39 @@ def value_at(block: bytes, start: int) -> CardValue | None:
         str, int, float or bool; None for a card without a value, or a number too large to be one.
     """
     end = start + CARD_BYTES
-    hierarch = block.startswith(b"HIERARCH", start)
-    equals = block.find(b"=", start, end) if hierarch else start + 8
+    equals = block.find(b"=", start, end) if block.startswith(_HIERARCH, start) else start + 8
+    return _value_from(block, equals, end)
+
+
+def _value_from(block: bytes, equals: int, end: int) -> CardValue | None:
+    """The value behind the equals sign of a card that ends at ``end``."""
     found = _VALUE.match(block, equals, end)
     if found is None:
         return None
-    if found[1] is not None:
-        return _continued(block, end, found[1].replace(b"''", b"'"))
-    if found[2] is not None:
-        return int(found[2])
-    if found[3] is not None:
-        number = float(found[3].replace(b"D", b"E").replace(b"d", b"e"))
+    text, integer, real, other = found.groups()
+    if real is not None:
+        number = float(real if real[-4:].isdigit() else real.replace(b"D", b"E").replace(b"d", b"e"))
         return number if math.isfinite(number) else None
-    token = found[4].strip()
+    if integer is not None:
+        return int(integer)
+    if text is not None:
+        return _continued(block, end, text.replace(b"''", b"'") if b"''" in text else text)
+    token = other.strip()
     if token in {b"T", b"F"}:
-        return token == b"T"
+        return bool(token == b"T")
     return clean_text(token) if token else None
+
+
+def _plain_real(field: str) -> float | None:
+    """The number in a value field where it is an ordinary real; None leaves all else to the full rules."""
+    token = field.partition("/")[0]
+    if "." not in token or "_" in token:
+        return None
+    try:
+        number = float(token)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def clean_text(raw: bytes) -> str:

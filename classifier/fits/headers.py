@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, find_eso_card, value_at
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, find_end
 from classifier.fits.errors import (
     DecompressionBombError,
     EmptyFileError,
@@ -21,7 +21,6 @@ from classifier.fits.limits import Limits
 from classifier.fits.storage import Buffer, refuse_foreign
 
 _BITPIX = frozenset({8, 16, 32, 64, -32, -64})
-_END = b"END     "
 # No archive holds a data unit of this size: announcing one is damage or attack, not truncation.
 _PLAUSIBLE_BYTES = 1 << 42
 _STRUCTURAL = re.compile(
@@ -117,14 +116,21 @@ def read_keys(path: Path, names: Iterable[str]) -> dict[str, CardValue]:
     Raises:
         FitsError: The file is empty, no FITS, cut short or unreadable, as in the pre-scan.
     """
-    block = _primary_block(path)
-    found: dict[str, CardValue] = {}
-    for name in names:
-        start = _find_card(block, name.removeprefix("HIERARCH ").encode())
-        value = None if start < 0 else value_at(block, start)
-        if value is not None:
-            found[name] = value
-    return found
+    header = read_header(path)
+    values = ((name, header.get(name.removeprefix("HIERARCH "))) for name in names)
+    return {name: value for name, value in values if value is not None}
+
+
+def read_header(path: Path) -> Header:
+    """Read the primary header, touching no more of the file than it must.
+
+    Args:
+        path: A FITS file, plain or gzipped.
+
+    Raises:
+        FitsError: The file is empty, no FITS, cut short or unreadable, as in the pre-scan.
+    """
+    return Header(_primary_block(path))
 
 
 def _padded(size_bytes: int) -> int:
@@ -134,11 +140,16 @@ def _padded(size_bytes: int) -> int:
 def _find_end(buffer: Buffer, start: int, *, limits: Limits) -> int:
     """Where the END card of the header that begins at ``start`` lies."""
     stop = min(len(buffer), start + limits.header_bytes)
+    # Growing steps: a short header before gigabytes of data costs no reading ahead, a long one few steps.
+    step_bytes = _READ_AHEAD_BYTES
     position = start
-    while (position := buffer.find(_END, position, stop)) >= 0:
-        if (position - start) % CARD_BYTES == 0:
-            return position
-        position += 1
+    while position < stop:
+        until = min(position + step_bytes, stop)
+        end = find_end(buffer, position, until)
+        if end >= 0:
+            return end
+        position += step_bytes
+        step_bytes *= 2
     # An END card cut short by the end of the file still ends the header, and then no data can follow.
     if stop == len(buffer):
         raise TruncatedError("The file ends within a header.", hint="Fetch the file again.")
@@ -239,19 +250,18 @@ def _short(number: int) -> str:
 
 
 def _primary_block(path: Path) -> bytes:
-    block = bytearray()
+    block = b""
     searched = 0
     for chunk in _chunks(path):
-        if not block:
+        if not block and chunk:
             refuse_foreign(chunk[:1024])
             if chunk[:9] != b"SIMPLE  =":
                 raise NotFitsError("The file does not begin with the SIMPLE card of FITS.")
         block += chunk
-        while (searched := block.find(_END, searched)) >= 0:
-            if searched % CARD_BYTES == 0:
-                return bytes(block[:searched])
-            searched += 1
-        searched = max(len(block) - len(_END), 0)
+        end = find_end(block, searched, len(block))
+        if end >= 0:
+            return block[:end]
+        searched = len(block) // CARD_BYTES * CARD_BYTES  # a card in two chunks is looked at again
         if len(block) > Limits().header_bytes:
             raise ImplausibleSizeError("The primary header runs on.")
     if not block:
@@ -270,17 +280,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
                     chunk = inflater.unconsumed_tail
                 if inflater is None:
                     yield chunk
-                chunk = file.read(_READ_AHEAD_BYTES)
+                chunk = file.read(_READ_AHEAD_BYTES if inflater else 8 * _READ_AHEAD_BYTES)
     except (OSError, zlib.error) as error:
         raise UnreadableError(f"The header cannot be read: {error}.") from error
-
-
-def _find_card(block: bytes, name: bytes) -> int:
-    """Offset of the first card with this keyword; -1 if there is none."""
-    if len(name) > 8 or b" " in name:
-        return find_eso_card(block, name)
-    wanted = name.ljust(8) + b"="
-    position = block.find(wanted)
-    while position >= 0 and position % CARD_BYTES:
-        position = block.find(wanted, position + 1)
-    return position

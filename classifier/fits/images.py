@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from classifier.cutouts import (
     normalise_plane,
     saturated_share,
 )
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES
 from classifier.fits.content import Cutout, CutSpec, HeaderFacts
 from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError, UnreadableError
 from classifier.fits.headers import Hdu
@@ -40,6 +41,22 @@ _COMPANION = re.compile(
     r"STAT|VAR|VARIANCE|ERR|ERROR|SIGMA|NOISE|RMS|DQ|QUAL|QUALITY|MASK|BPM|FLAGS?|WEIGHT|WHT|CONF|CONFIDENCE|EXPMAP|BKG",
     re.IGNORECASE,
 )
+# All that CFITSIO needs of a table of tiles (FITS 4.0, section 10).
+_TILE_CARDS = re.compile(
+    rb"XTENSION|BITPIX|NAXIS[12]?|PCOUNT|GCOUNT|THEAP|TFIELDS|(?:TFORM|TTYPE|TSCAL|TZERO|TNULL|TDIM)[0-9]{1,3}"
+    rb"|ZIMAGE|ZSIMPLE|ZTENSION|ZBITPIX|ZP?G?COUNT|ZNAXIS[0-9]*|ZTILE[0-9]+|ZCMPTYPE|ZNAME[0-9]+|ZVAL[0-9]+"
+    rb"|ZMASKCMP|ZSCALE|ZZERO|ZBLANK|ZQUANTIZ|ZDITHER0|BSCALE|BZERO|BLANK"
+)
+_EMPTY_PRIMARY = b"".join(
+    line.ljust(CARD_BYTES)
+    for line in (
+        b"SIMPLE  =                    T",
+        b"BITPIX  =                    8",
+        b"NAXIS   =                    0",
+        b"EXTEND  =                    T",
+    )
+)
+_IN_MEMORY_BYTES = 1 << 20
 
 
 class PlainImage:
@@ -64,11 +81,28 @@ class PlainImage:
 class TiledImage:
     """A tile-compressed image, decompressed region by region by CFITSIO."""
 
-    def __init__(self, file: Any, hdu: Hdu) -> None:
-        self._hdu = file[hdu.index]
+    def __init__(self, buffer: Buffer, hdu: Hdu, *, limits: Limits) -> None:
+        """Check the tiles; CFITSIO sees them when the first region is read.
+
+        Raises:
+            UnreadableError: The table of tiles is damaged.
+        """
+        check_tiles(buffer, hdu)
+        self._buffer, self._described, self._limits = buffer, hdu, limits
         self._axes = hdu.shape
         self._blank = _Scaling(hdu).blank_value
-        self._whole: NDArray[np.float32] | None = None
+        self._file: Any = None
+
+    def close(self) -> None:
+        """Close what CFITSIO opened."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def _hdu(self) -> Any:
+        if self._file is None:
+            self._file = _open_tiles(self._buffer, self._described, limits=self._limits)
+        return self._file[1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -134,7 +168,7 @@ def is_science_image(hdu: Hdu) -> bool:
 
 
 def take_cutouts(
-    *, stored: Stored, path: Path, hdus: Sequence[Hdu], facts: HeaderFacts, spec: CutSpec, limits: Limits
+    *, stored: Stored, hdus: Sequence[Hdu], facts: HeaderFacts, spec: CutSpec, limits: Limits
 ) -> tuple[Cutout, ...]:
     """Cut the subjects out of a file's science images.
 
@@ -144,7 +178,6 @@ def take_cutouts(
 
     Args:
         stored: The open file.
-        path: Its path, for CFITSIO.
         hdus: The science images.
         facts: The target's position.
         spec: Size and positions.
@@ -157,7 +190,7 @@ def take_cutouts(
     """
     if spec.positions is not None and len(spec.positions) > limits.cutouts:
         raise NoScienceDataError(f"{len(spec.positions):,} positions are more than {limits.cutouts:,}.")
-    with _sources(stored=stored, path=path, hdus=hdus) as sources:
+    with open_images(stored, hdus, limits=limits) as sources:
         frames = [(hdu, source, celestial_wcs(hdu.header)) for hdu, source in zip(hdus, sources, strict=True)]
         if spec.positions is None:
             cutouts = tuple(_default_cut(*frame, facts, spec.size_px) for frame in frames)
@@ -242,34 +275,61 @@ def _cutout(
 
 
 @contextmanager
-def _sources(*, stored: Stored, path: Path, hdus: Sequence[Hdu]) -> Iterator[list[PixelSource]]:
-    if not any(hdu.compressed for hdu in hdus):
-        yield [PlainImage(stored.buffer, hdu) for hdu in hdus]
-        return
+def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[PixelSource]]:
+    """The pixels of image HDUs, read region by region while the context lasts.
+
+    Args:
+        stored: The open file.
+        hdus: Images of at least two axes, as the pre-scan found them.
+        limits: Largest compressed data handed to CFITSIO.
+
+    Raises:
+        UnreadableError: A compressed image's table of tiles is damaged.
+    """
+    sources: list[PixelSource] = []
+    with ExitStack() as opened:
+        for hdu in hdus:
+            if hdu.compressed:
+                tiled = TiledImage(stored.buffer, hdu, limits=limits)
+                opened.callback(tiled.close)
+                sources.append(tiled)
+            else:
+                sources.append(PlainImage(stored.buffer, hdu))
+        yield sources
+
+
+def _open_tiles(buffer: Buffer, hdu: Hdu, *, limits: Limits) -> Any:
+    """One compressed image as a file of its own for CFITSIO, with no other cards than those that the pre-scan checked.
+
+    A hundred ESO cards would cost CFITSIO more than a small image's pixels, and the name of an open file holds
+    nothing of its extended file name syntax.
+    """
     import fitsio
 
-    for hdu in hdus:
-        if hdu.compressed:
-            check_tiles(stored.buffer, hdu)
-    with _library_path(stored, path) as name:
+    if hdu.data_bytes > limits.expanded_bytes:
+        raise UnreadableError("The compressed image is larger than any that it could expand to.")
+    cards = hdu.header.matching(_TILE_CARDS)
+    with _anonymous_file(hdu.data_bytes) as file:
+        file.write(_block(_EMPTY_PRIMARY) + _block(cards))
+        file.write(memoryview(buffer)[hdu.data_offset : hdu.data_offset + hdu.data_bytes])
+        file.write(bytes(-hdu.data_bytes % BLOCK_BYTES))
+        file.flush()
         try:
-            file = fitsio.FITS(name)
+            return fitsio.FITS(f"/proc/self/fd/{file.fileno()}")
         except (OSError, ValueError) as error:
-            raise UnreadableError(f"The file cannot be opened: {_first_line(error)}") from error
-        with file:
-            yield [TiledImage(file, hdu) if hdu.compressed else PlainImage(stored.buffer, hdu) for hdu in hdus]
+            raise UnreadableError(f"The compressed image cannot be opened: {_first_line(error)}") from error
 
 
-@contextmanager
-def _library_path(stored: Stored, path: Path) -> Iterator[str]:
-    """A name for CFITSIO that holds nothing of its extended file name syntax, whatever the file is called."""
-    with tempfile.TemporaryDirectory(prefix="fits-") as folder:
-        plain = Path(folder) / "image.fits"
-        if stored.gzipped:
-            plain.write_bytes(stored.buffer)
-        else:
-            plain.symlink_to(path.resolve())
-        yield str(plain)
+def _anonymous_file(size_bytes: int) -> IO[bytes]:
+    """A file without a name that vanishes when nobody has it open: in memory where it is small."""
+    if size_bytes <= _IN_MEMORY_BYTES:
+        return os.fdopen(os.memfd_create("tiles"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(prefix="tiles-")
+
+
+def _block(cards: bytes) -> bytes:
+    """Cards as a header: closed by END, padded."""
+    return (cards + b"END").ljust(-(-(len(cards) + CARD_BYTES) // BLOCK_BYTES) * BLOCK_BYTES)
 
 
 def _spread(count: int) -> list[int]:

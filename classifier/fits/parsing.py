@@ -39,7 +39,7 @@ def parse_file(path: Path, *, spec: CutSpec, limits: Limits) -> FitsContent:
     """
     try:
         with open_stored(path, limits=limits) as stored:
-            return _parse(stored, path, spec=spec, limits=limits)
+            return _parse(stored, spec=spec, limits=limits)
     except FitsError:
         raise
     except MemoryError as error:
@@ -48,7 +48,7 @@ def parse_file(path: Path, *, spec: CutSpec, limits: Limits) -> FitsContent:
         raise UnreadableError(f"The file cannot be read ({type(error).__name__}): {error!s:.200}") from error
 
 
-def _parse(stored: Stored, path: Path, *, spec: CutSpec, limits: Limits) -> FitsContent:
+def _parse(stored: Stored, *, spec: CutSpec, limits: Limits) -> FitsContent:
     hdus = scan_hdus(stored.buffer, limits=limits)
     science = _science_hdus(hdus)
     headers = list(dict.fromkeys((hdus[0].header, science[0].header)))
@@ -58,18 +58,18 @@ def _parse(stored: Stored, path: Path, *, spec: CutSpec, limits: Limits) -> Fits
     elif is_line_spectrum(science[0]):
         spectrum = read_line_spectrum(stored, science[0], headers)
     else:
-        cutouts = take_cutouts(stored=stored, path=path, hdus=science, facts=facts, spec=spec, limits=limits)
+        cutouts = take_cutouts(stored=stored, hdus=science, facts=facts, spec=spec, limits=limits)
         return FitsContent(
             kind="image",
             facts=facts,
-            sha256=stored.sha256,
+            sha256=stored.sha256(),
             size_bytes=stored.size_bytes,
             images=cutouts,
             width_px=science[0].shape[-1],
             height_px=science[0].shape[-2],
         )
     return FitsContent(
-        kind="spectrum", facts=facts, sha256=stored.sha256, size_bytes=stored.size_bytes, spectrum=spectrum
+        kind="spectrum", facts=facts, sha256=stored.sha256(), size_bytes=stored.size_bytes, spectrum=spectrum
     )
 
 

@@ -48,15 +48,25 @@ class Stored:
 
     Attributes:
         buffer: The FITS bytes, decompressed.
-        sha256: Of the file as it lies on disk, hexadecimal.
-        size_bytes: Of the file as it lies on disk.
-        gzipped: Whether ``buffer`` is not what lies on disk.
+        raw: The file as it lies on disk; the same object where it is not gzipped.
     """
 
     buffer: Buffer
-    sha256: str
-    size_bytes: int
-    gzipped: bool
+    raw: Buffer
+
+    @property
+    def gzipped(self) -> bool:
+        """Whether ``buffer`` is not what lies on disk."""
+        return self.buffer is not self.raw
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file as it lies on disk."""
+        return len(self.raw)
+
+    def sha256(self) -> str:
+        """Of the file as it lies on disk, hexadecimal; reads all of it."""
+        return hashlib.sha256(self.raw).hexdigest()
 
 
 @contextmanager
@@ -76,14 +86,13 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
         raw = _load(file, limits=limits)
         try:
             refuse_foreign(bytes(raw[:1024]))
-            sha256 = hashlib.sha256(raw).hexdigest()
-            gzipped = raw[:2] == b"\x1f\x8b"
-            buffer = decompress(raw, limits=limits) if gzipped else raw
-            if gzipped:
-                refuse_foreign(bytes(buffer[:1024]))
-            if buffer[:9] != b"SIMPLE  =":
+            stored = Stored(raw, raw)
+            if raw[:2] == b"\x1f\x8b":
+                stored = Stored(decompress(raw, limits=limits), raw)
+                refuse_foreign(bytes(stored.buffer[:1024]))
+            if stored.buffer[:9] != b"SIMPLE  =":
                 raise NotFitsError("The file does not begin with the SIMPLE card of FITS.")
-            yield Stored(buffer, sha256, len(raw), gzipped)
+            yield stored
         finally:
             if isinstance(raw, mmap.mmap):
                 _close_map(raw)

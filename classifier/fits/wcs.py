@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, Header
 
 # PV and SIP terms bend the plane; anything with them is left to wcslib.
-_DISTORTIONS = (b"PV1_", b"PV2_", b"A_ORDER", b"B_ORDER", b"CPDIS", b"D2IMDIS")
+_DISTORTIONS = ("PV1_", "PV2_", "A_ORDER", "B_ORDER", "CPDIS", "D2IMDIS")
 _WCS_CARDS = re.compile(
     rb"WCSAXES|CTYPE[12]|CRVAL[12]|CRPIX[12]|CDELT[12]|CUNIT[12]|CROTA2|(?:CD|PC)[12]_[12]|PV[12]_[0-9]+"
     rb"|[AB]P?_(?:ORDER|[0-9]_[0-9])|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|NAXIS[12]?"
