@@ -6,6 +6,7 @@ Pure numpy and scipy. The evidence that these functions return is what the machi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,7 @@ def binomial_p_value(errors: ArrayLike, accepted: ArrayLike, alpha: float) -> Fl
     return np.asarray(stats.binom.cdf(errors, accepted, alpha), dtype=np.float64)
 
 
+@lru_cache(maxsize=4096)
 def least_accepted(*, errors: int, alpha: float, delta: float) -> int:
     """The smallest n for which `errors` wrong among n accepted have p <= delta.
 
@@ -221,6 +223,31 @@ def grid_from_pool(
     return thresholds[thresholds >= 0]
 
 
+def check_blind(sample: CalibrationSample, *, trained_ids: ArrayLike) -> None:
+    """Refuses a sample on which no guarantee would hold.
+
+    Args:
+        sample: What is to calibrate a model version.
+        trained_ids: Ids of all subjects that this version was trained or selected on.
+
+    Raises:
+        UnreservedCalibrationError: The sample was not reserved for this version.
+        ContaminatedCalibrationError: Some of its subjects were trained on.
+    """
+    if sample.reserved_for is None or sample.reserved_for != sample.model_version:
+        raise UnreservedCalibrationError(
+            f"The calibration sample was not reserved blind for model version {sample.model_version}.",
+            hint="Draw it before active learning takes anything: on what that leaves the guarantee breaks.",
+        )
+    shared = np.intersect1d(sample.subject_ids, np.asarray(trained_ids, dtype=np.int64))
+    if len(shared):
+        raise ContaminatedCalibrationError(
+            f"{len(shared)} of {len(sample.subject_ids)} calibration subjects were trained on, "
+            f"the first is {shared[0]}.",
+            hint="Reserved subjects must never enter a training set.",
+        )
+
+
 def certify_threshold(
     sample: CalibrationSample,
     *,
@@ -249,18 +276,7 @@ def certify_threshold(
         SelectionInputError: Levels out of range or a grid that does not fall.
     """
     _check_levels(alpha, delta)
-    if sample.reserved_for is None or sample.reserved_for != sample.model_version:
-        raise UnreservedCalibrationError(
-            f"The calibration sample was not reserved blind for model version {sample.model_version}.",
-            hint="Draw it before active learning takes anything: on what that leaves the guarantee breaks.",
-        )
-    shared = np.intersect1d(sample.subject_ids, np.asarray(trained_ids, dtype=np.int64))
-    if len(shared):
-        raise ContaminatedCalibrationError(
-            f"{len(shared)} of {len(sample.subject_ids)} calibration subjects were trained on, "
-            f"the first is {shared[0]}.",
-            hint="Reserved subjects must never enter a training set.",
-        )
+    check_blind(sample, trained_ids=trained_ids)
     if grid is None:
         grid = grid_from_calibration(sample.scores, alpha=alpha, delta=delta)
     thresholds = np.asarray(grid, dtype=np.float64)
@@ -323,81 +339,6 @@ def expected_information(
 def information_order(probabilities: ArrayLike, **settings: Any) -> NDArray[np.int64]:
     """(N,) positions, the most informative vote first; equals keep their order. Settings as above."""
     return np.argsort(-expected_information(probabilities, **settings), kind="stable")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditAlarm:
-    """Whether the audit stream, watched after every answer, contradicts "the error rate is at most alpha".
-
-    Attributes:
-        alpha: The error rate promised.
-        delta: Largest probability of an alarm, ever, while the promise holds.
-        count: Audited accepted subjects with an answer.
-        errors: How many of them the machine had wrong.
-        log_wealth: (count,) log of the wealth after each, nat.
-        fired_at: Number of answers after which the wealth first reached 1 / delta; None if it has not.
-    """
-
-    alpha: float
-    delta: float
-    count: int
-    errors: int
-    log_wealth: Floats
-    fired_at: int | None
-
-    @property
-    def withdrawn(self) -> bool:
-        """Once fired, it stays so: the thresholds are withdrawn until new ones are certified."""
-        return self.fired_at is not None
-
-    @property
-    def p_value(self) -> float:
-        """An anytime-valid p-value: one over the largest wealth so far."""
-        return float(np.exp(-max(0.0, self.log_wealth.max(initial=0.0))))
-
-
-def watch_audit(wrong: ArrayLike, *, alpha: float, delta: float = 0.01, restart_every: int = 50) -> AuditAlarm:
-    """Bets against the error rate being at most alpha, on the audit answers in the order they came.
-
-    A bet on rate q > alpha multiplies its stake by q/alpha at an error and by (1 - q)/(1 - alpha) otherwise,
-    that is by 1 + l (x - alpha) with l = (q - alpha) / (alpha (1 - alpha)) >= 0: a supermartingale under any
-    error rate <= alpha. Wealth is a mixture of such bets over q and over starting times (weights 1/(j(j+1)),
-    so that an error rate that rises late finds fresh stakes); a mixture is again one. By Ville's inequality
-    (1939) it ever reaches 1/delta with probability <= delta. Source: Waudby-Smith & Ramdas (2024, JRSS B 86,
-    1, "Estimating means of bounded random variables by betting").
-
-    Args:
-        wrong: (n,) whether the machine was wrong on each audited accepted subject, oldest first.
-        alpha: The error rate promised.
-        delta: Largest probability of a false alarm over the whole stream.
-        restart_every: A new set of bets starts after so many answers.
-    """
-    _check_levels(alpha, delta)
-    x = np.asarray(wrong, dtype=bool)
-    count = len(x)
-    # Evenly in the odds, so that every rate lies between alpha and one.
-    odds = alpha / (1 - alpha) * np.array([1.5, 2.0, 3.0, 5.0, 10.0])
-    rates = odds / (1 + odds)
-    gains = np.where(x[:, None], np.log(rates / alpha), np.log((1 - rates) / (1 - alpha)))
-    path = np.concatenate([np.zeros((1, len(rates))), np.cumsum(gains, axis=0)])
-    starts = np.arange(0, max(count, 1), restart_every)
-    j = np.arange(1, len(starts) + 1)
-    log_stakes = -np.log(j * (j + 1.0)) - np.log(len(rates))
-    log_wealth = np.empty(count)
-    for i in range(count):
-        begun = starts <= i
-        bets = log_stakes[begun][:, None] + path[i + 1] - path[starts[begun]]
-        not_begun = -np.log(begun.sum() + 1.0)  # the stakes sum to one: what is not yet bet is kept
-        log_wealth[i] = np.logaddexp(np.logaddexp.reduce(bets, axis=None), not_begun)
-    reached = np.flatnonzero(log_wealth >= -np.log(delta))
-    return AuditAlarm(
-        alpha=alpha,
-        delta=delta,
-        count=count,
-        errors=int(x.sum()),
-        log_wealth=log_wealth,
-        fired_at=int(reached[0]) + 1 if len(reached) else None,
-    )
 
 
 def _growing(first: int, last: int, growth: float) -> NDArray[np.int64]:
