@@ -1,4 +1,4 @@
-"""Thresholds beside MAPIE's Learn-then-Test for the precision, on the same samples and the same grid."""
+"""Thresholds beside MAPIE's Learn-then-Test for the error among the accepted, on the same samples and the same grid."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ def both(seed: int, *, alpha: float, delta: float, size: int = 2500):
     )
     controller = risk_control.BinaryClassificationController(
         predict_function=lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1),
-        risk=risk_control.precision,
-        target_level=1 - alpha,
+        # MAPIE's own `precision` is one minus this, and rounds one error up more often for it.
+        risk=risk_control.BinaryRisk(
+            risk_occurrence=lambda truth, said: said.ravel() != truth.ravel(),
+            risk_condition=lambda _, said: said.ravel() == 1,
+            higher_is_better=False,
+        ),
+        target_level=alpha,
+        best_predict_param_choice=risk_control.recall,
         confidence_level=1 - delta,
         list_predict_params=grid,
         fwer_method="fixed_sequence",
@@ -51,7 +57,7 @@ def test_mapie_certifies_the_same_thresholds_but_where_it_rounds_an_error_up(alp
         ours, controller = both(seed, alpha=alpha, delta=delta)
         p = np.array([step.p_value for step in ours.steps])
         theirs = np.asarray(controller.p_values).ravel()[: len(p)]
-        # MAPIE rounds n (1 - k / n) up: where that product is a hair above k, it reckons with an error more.
+        # MAPIE rounds n (k / n) up: where that product is a hair above k, it reckons with an error more.
         errors, accepted = (np.array([getattr(step, name) for step in ours.steps]) for name in ("errors", "accepted"))
         one_more = binomial_p_value(errors + 1, accepted, alpha)
         assert (theirs >= p * (1 - 1e-9)).all()
@@ -68,7 +74,7 @@ def test_mapie_certifies_the_same_thresholds_but_where_it_rounds_an_error_up(alp
             assert ours.threshold <= min(valid)
             same += ours.threshold == min(valid)
         certified += ours.threshold is not None
-    assert equal > 0.3 * tests
+    assert equal > 0.8 * tests
     assert same >= 0.8 * certified
     assert certified or alpha == 0.02, "twelve samples without a certificate compare nothing"
 
