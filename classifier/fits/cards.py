@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import re
 from collections.abc import Iterator
 
@@ -32,19 +33,21 @@ class Header:
     more than the few that are asked for. Of repeated keywords the first counts.
     """
 
-    __slots__ = ("_block", "_offsets", "_parsed", "_repeated")
+    __slots__ = ("_block", "_offsets", "_parsed", "_repeated", "_size")
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes, size: int | None = None) -> None:
         """Index the standard cards.
 
         Args:
-            block: The header's bytes from its first card up to its END card.
+            block: The header's bytes from its first card.
+            size: Where its END card lies; None where the block ends before it.
         """
         self._block = block
+        self._size = len(block) if size is None else size
         self._parsed: dict[str, CardValue | None] = {}
         offsets: dict[str, int] = {}
         repeated: list[tuple[int, int]] = []
-        standard = np.flatnonzero(_words(block, 0) != int.from_bytes(_HIERARCH, "little"))
+        standard = np.flatnonzero(_words(block, 0, self._size) != _word(_HIERARCH))
         for start in (standard * CARD_BYTES).tolist():
             keyword = block[start : start + 8]
             if keyword in _COMMENTARY:
@@ -61,20 +64,19 @@ class Header:
         return self._find(name) >= 0
 
     def __len__(self) -> int:
-        return len(self._block) // CARD_BYTES
+        return self._size // CARD_BYTES
 
     def get(self, name: str) -> CardValue | None:
         """The parsed value; None where the card is absent or has no value."""
-        try:
+        if name in self._parsed:
             return self._parsed[name]
-        except KeyError:
-            start = self._find(name)
-            value = self._parsed[name] = None if start < 0 else value_at(self._block, start)
-            return value
+        start = self._find(name)
+        value = self._parsed[name] = None if start < 0 else value_at(self._block, start)
+        return value
 
     def values(self) -> dict[str, CardValue]:
         """Every keyword that has a value, in order; of repeated ones the first. ``get`` gives the same values."""
-        text = self._block.decode("latin-1")
+        text = self._block[: self._size].decode("latin-1")
         found: dict[str, CardValue] = {}
         for start in range(0, len(text), CARD_BYTES):
             keyword, equals, rest = text[start : start + CARD_BYTES].partition("=")
@@ -103,7 +105,7 @@ class Header:
         Args:
             pattern: Matches from the word HIERARCH to the equals sign inclusive; group 1 is the keyword.
         """
-        for found in pattern.finditer(self._block):
+        for found in pattern.finditer(self._block, 0, self._size):
             start, equals = found.start(), found.end() - 1
             if start % CARD_BYTES == 0 and equals < start + CARD_BYTES:
                 value = _value_from(self._block, equals, start + CARD_BYTES)
@@ -134,7 +136,7 @@ class Header:
     def _find(self, name: str) -> int:
         start = self._offsets.get(name, -1)
         if start < 0 and (len(name) > 8 or " " in name):
-            return find_eso_card(self._block, name.encode())
+            return find_eso_card(self._block, name.encode(), self._size)
         return start
 
     def text(self, *names: str) -> str | None:
@@ -162,14 +164,14 @@ def as_number(value: CardValue | None) -> float | None:
     return None
 
 
-def find_eso_card(block: bytes, name: bytes) -> int:
-    """Offset of the first HIERARCH card with this keyword; -1 if there is none."""
+def find_eso_card(block: bytes, name: bytes, size: int) -> int:
+    """Offset of the first HIERARCH card with this keyword in a header of so many bytes; -1 if there is none."""
     wanted = b"HIERARCH " + name
     if len(wanted) >= CARD_BYTES:
         return -1
     # The keyword's last eight letters tell it from nearly all others: one comparison a card, wherever it stands.
     last = len(wanted) - 8
-    for row in np.flatnonzero(_words(block, last) == int.from_bytes(wanted[last:], "little")).tolist():
+    for row in np.flatnonzero(_words(block, last, size) == _word(wanted[last:])).tolist():
         start = row * CARD_BYTES
         follows = block[start + len(wanted) : start + CARD_BYTES].lstrip()[:1]
         if follows == b"=" and block.startswith(wanted, start):
@@ -177,18 +179,21 @@ def find_eso_card(block: bytes, name: bytes) -> int:
     return -1
 
 
-def find_end(buffer: bytes | bytearray | memoryview, start: int, stop: int) -> int:
+def find_end(buffer: bytes | bytearray | mmap.mmap, start: int, stop: int) -> int:
     """Offset of the END card of the header that begins at ``start``; -1 if none begins before ``stop``."""
     rows = max(0, (stop - 8 - start) // CARD_BYTES + 1)
     words = np.ndarray(rows, dtype="<u8", buffer=buffer, offset=start, strides=(CARD_BYTES,))
-    ends = np.flatnonzero(words == int.from_bytes(b"END     ", "little"))
+    ends = np.flatnonzero(words == _word(b"END     "))
     return start + int(ends[0]) * CARD_BYTES if ends.size else -1
 
 
-def _words(block: bytes, offset: int) -> NDArray[np.uint64]:
-    """Eight bytes of every card as one number (little-endian), for comparisons of all cards at once."""
-    count = len(block) // CARD_BYTES
-    return np.ndarray(count, dtype="<u8", buffer=block, offset=min(offset, len(block)), strides=(CARD_BYTES,))
+def _words(block: bytes, offset: int, size: int) -> NDArray[np.uint64]:
+    """Eight bytes of every card as one number, for comparisons of all cards at once."""
+    return np.ndarray(size // CARD_BYTES, dtype="<u8", buffer=block, offset=min(offset, size), strides=(CARD_BYTES,))
+
+
+def _word(letters: bytes) -> int:
+    return int.from_bytes(letters, "little")
 
 
 def value_at(block: bytes, start: int) -> CardValue | None:

@@ -26,7 +26,8 @@ _PLAUSIBLE_BYTES = 1 << 42
 _STRUCTURAL = re.compile(
     rb"SIMPLE|XTENSION|Z?BITPIX|Z?NAXIS[0-9]*|Z?PCOUNT|Z?GCOUNT|GROUPS|TFIELDS|TFORM[0-9]+|ZIMAGE|ZTILE[0-9]+"
 )
-_READ_AHEAD_BYTES = 16 * BLOCK_BYTES
+# As much as the longest headers have: one read, and small against the files.
+_READ_AHEAD_BYTES = 96 * BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def read_header(path: Path) -> Header:
     Raises:
         FitsError: The file is empty, no FITS, cut short or unreadable, as in the pre-scan.
     """
-    return Header(_primary_block(path))
+    return Header(*_primary_block(path))
 
 
 def _padded(size_bytes: int) -> int:
@@ -249,7 +250,8 @@ def _short(number: int) -> str:
     return f"{number:,}" if abs(number) < 10**15 else f"{float(number):.0e}"
 
 
-def _primary_block(path: Path) -> bytes:
+def _primary_block(path: Path) -> tuple[bytes, int]:
+    """The primary header, perhaps more of the file, and where its END card lies."""
     block = b""
     searched = 0
     for chunk in _chunks(path):
@@ -260,7 +262,7 @@ def _primary_block(path: Path) -> bytes:
         block += chunk
         end = find_end(block, searched, len(block))
         if end >= 0:
-            return block[:end]
+            return block, end
         searched = len(block) // CARD_BYTES * CARD_BYTES  # a card in two chunks is looked at again
         if len(block) > Limits().header_bytes:
             raise ImplausibleSizeError("The primary header runs on.")
@@ -280,6 +282,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
                     chunk = inflater.unconsumed_tail
                 if inflater is None:
                     yield chunk
-                chunk = file.read(_READ_AHEAD_BYTES if inflater else 8 * _READ_AHEAD_BYTES)
+                chunk = file.read(_READ_AHEAD_BYTES)
     except (OSError, zlib.error) as error:
         raise UnreadableError(f"The header cannot be read: {error}.") from error

@@ -17,16 +17,15 @@ _FORM = re.compile(r"([0-9]*)([LXBIJKAEDCMPQ])(.?).*")
 _BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
 _NUMBERS = {"B": ">u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _MAX_ELEMENTS = 1 << 26
-_RICE_PARAMETERS = {"BLOCKSIZE": {16, 32, 64, 128}, "BYTEPIX": {1, 2, 4, 8}}
+_RICE_PARAMETERS = {"BLOCKSIZE": ("ZVAL1", {16, 32, 64, 128}), "BYTEPIX": ("ZVAL2", {1, 2, 4, 8})}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a binary table.
+class Cell:
+    """Where a column lies in the rows of a binary table.
 
     Attributes:
         number: From 1, as in the keywords.
-        name, utype, ucd, unit: TTYPEn, TUTYPn, TUCDn, TUNITn; "" where absent.
         offset: Of its cell within a row, in bytes.
         repeat: Elements in a cell.
         letter: Type letter of TFORMn.
@@ -34,10 +33,6 @@ class Column:
     """
 
     number: int
-    name: str
-    utype: str
-    ucd: str
-    unit: str
     offset: int
     repeat: int
     letter: str
@@ -48,31 +43,48 @@ class Column:
         return (self.element or self.letter) in _NUMBERS
 
 
+@dataclass(frozen=True, slots=True)
+class Column(Cell):
+    """One column and what it is called: TTYPEn, TUTYPn, TUCDn, TUNITn; "" where absent."""
+
+    name: str
+    utype: str
+    ucd: str
+    unit: str
+
+
 def list_columns(hdu: Hdu) -> tuple[Column, ...]:
     """The columns of a binary table.
 
     Raises:
         UnreadableError: TFIELDS or a TFORMn is missing, senseless, or wider than the row.
     """
+    columns = []
+    for cell in _list_cells(hdu):
+        names = (hdu.header.text(f"{stem}{cell.number}") or "" for stem in ("TTYPE", "TUTYP", "TUCD", "TUNIT"))
+        columns.append(Column(cell.number, cell.offset, cell.repeat, cell.letter, cell.element, *names))
+    return tuple(columns)
+
+
+def _list_cells(hdu: Hdu) -> list[Cell]:
+    """Where the columns' cells lie in a row."""
     header = hdu.header
     count = header.get("TFIELDS")
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 999:
         raise UnreadableError(f"TFIELDS = {count!r:.40} is no number of columns.")
     _, row_bytes = _table_shape(hdu)
-    columns = []
+    cells = []
     offset = 0
     for number in range(1, count + 1):
         form = _FORM.fullmatch(str(header.get(f"TFORM{number}") or "").strip())
         if form is None:
             raise UnreadableError(f"TFORM{number} is missing or senseless.")
         repeat, letter = int(form[1] or 1), form[2]
-        name, utype, ucd, unit = (header.text(f"{stem}{number}") or "" for stem in ("TTYPE", "TUTYP", "TUCD", "TUNIT"))
-        element = form[3] if letter in "PQ" else ""
-        columns.append(Column(number, name, utype, ucd, unit, offset, repeat, letter, element))
+        cells.append(Cell(number, offset, repeat, letter, form[3] if letter in "PQ" else ""))
         offset += (repeat + 7) // 8 if letter == "X" else repeat * _BYTES[letter]
     if offset > row_bytes:
         raise UnreadableError(f"The columns need {offset:,} bytes a row; the row has {row_bytes:,}.")
-    return tuple(columns)
+    return cells
 
 
 def read_column(buffer: Buffer, hdu: Hdu, column: Column) -> NDArray[np.float64]:
@@ -123,13 +135,15 @@ def check_tiles(buffer: Buffer, hdu: Hdu) -> None:
         expected *= -(-length // max(tile, 1))
     if rows != expected:
         raise UnreadableError(f"The compressed image has {rows:,} tiles where {expected:,} are needed.")
-    for number in range(1, 10):
-        name, value = header.text(f"ZNAME{number}"), header.get(f"ZVAL{number}")
-        if name in _RICE_PARAMETERS and value not in _RICE_PARAMETERS[name]:
-            raise UnreadableError(f"The compression parameter {name} = {value!r:.20} is none there is.")
+    if str(header.get("ZCMPTYPE")).strip() in {"RICE_1", "RICE_ONE"}:
+        # CFITSIO takes the first two by their place, whatever their names say.
+        for name, (keyword, known) in _RICE_PARAMETERS.items():
+            value = header.get(keyword)
+            if keyword in header and value not in known:
+                raise UnreadableError(f"The compression parameter {name} = {value!r:.20} is none there is.")
     theap = header.get("THEAP")
     heap_start = theap if isinstance(theap, int) and not isinstance(theap, bool) else rows * row_bytes
-    for column in list_columns(hdu):
+    for column in _list_cells(hdu):
         if column.letter in "PQ":
             size = (">i4", 8) if column.letter == "P" else (">i8", 16)
             descriptors = np.ndarray(

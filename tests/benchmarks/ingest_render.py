@@ -20,10 +20,9 @@ from classifier.fits.limits import Limits
 from classifier.fits.parsing import parse_file
 from classifier.fits.sandbox import FitsReader
 from classifier.rendering import DISPLAY_SIZE_PX, render_planes
+from tests.benchmarks.fits_samples import write_images
 from tests.benchmarks.report import Timer, parse_arguments, print_result, print_table
 
-SIZE_PX = 128
-HIERARCH_CARDS = 150
 BATCH = 64
 PEER_OBJECTS = 100
 
@@ -109,28 +108,6 @@ def peer_picture(path: Path) -> bytes:
     return output.getvalue()
 
 
-def write_images(folder: Path, *, count: int) -> list[Path]:
-    """Simulated cut-outs: a Sersic-like galaxy on noise, float32, with the cards of an ESO instrument."""
-    rng = np.random.default_rng(20261122)
-    header = _header_cards()
-    noise = rng.normal(0.0, 5.0, (SIZE_PX * 2, SIZE_PX * 2)).astype(np.float32)
-    y, x = np.mgrid[:SIZE_PX, :SIZE_PX] - SIZE_PX / 2
-    paths = []
-    for index in range(count):
-        angle, axis_ratio, radius_px = rng.uniform(0, np.pi), rng.uniform(0.2, 1.0), rng.uniform(3, 12)
-        along = x * np.cos(angle) + y * np.sin(angle)
-        across = (y * np.cos(angle) - x * np.sin(angle)) / axis_ratio
-        galaxy = rng.uniform(50, 2000) * np.exp(-1.7 * (np.hypot(along, across) / radius_px) ** 0.7)
-        row, column = rng.integers(0, SIZE_PX, 2)
-        pixels = 100.0 + noise[row : row + SIZE_PX, column : column + SIZE_PX] + galaxy
-        cards = [*header, _card(f"OBJECT  = 'simulated {index:06d}'"), _card("END")]
-        data = pixels.astype(">f4").tobytes()
-        path = folder / f"simulated_{index:06d}.fits"
-        path.write_bytes(_padded(b"".join(cards), b" ") + _padded(data, b"\0"))
-        paths.append(path)
-    return paths
-
-
 def _render(contents: Iterable[FitsContent]) -> tuple[int, int]:
     count = jpeg_bytes = 0
     planes = (image.plane for content in contents for image in content.images)
@@ -139,46 +116,6 @@ def _render(contents: Iterable[FitsContent]) -> tuple[int, int]:
         count += len(pictures)
         jpeg_bytes += sum(map(len, pictures))
     return count, jpeg_bytes
-
-
-def _header_cards() -> list[bytes]:
-    cards = [
-        "SIMPLE  =                    T / conforms to the FITS standard",
-        "BITPIX  =                  -32 / array data type",
-        "NAXIS   =                    2 / number of array dimensions",
-        f"NAXIS1  = {SIZE_PX:20d}",
-        f"NAXIS2  = {SIZE_PX:20d}",
-        "INSTRUME= 'OMEGACAM'           / instrument",
-        "TELESCOP= 'ESO-VST '           / telescope",
-        "EXPTIME =                300.0 / [s] exposure",
-        "RA      =           150.116321 / [deg]",
-        "DEC     =             2.205831 / [deg]",
-        "MJD-OBS =       59000.12345678 / [d] start",
-        "CTYPE1  = 'RA---TAN'",
-        "CTYPE2  = 'DEC--TAN'",
-        "CRVAL1  =           150.116321",
-        "CRVAL2  =             2.205831",
-        "CRPIX1  =                 64.5",
-        "CRPIX2  =                 64.5",
-        "CD1_1   =   -5.9444444444E-05",
-        "CD1_2   =                  0.0",
-        "CD2_1   =                  0.0",
-        "CD2_2   =    5.9444444444E-05",
-    ]
-    systems = ("DET CHIP", "INS FILT", "TEL AMBI", "OBS TARG", "TPL STEP")
-    cards += [
-        f"HIERARCH ESO {systems[k % 5]}{k // 5} VALUE = {k * 1.25:.6f} / [unit] telemetry {k}"
-        for k in range(HIERARCH_CARDS)
-    ]
-    return [_card(card) for card in cards]
-
-
-def _card(text: str) -> bytes:
-    return text.encode().ljust(80)[:80]
-
-
-def _padded(block: bytes, filler: bytes) -> bytes:
-    return block + filler * (-len(block) % 2880)
 
 
 if __name__ == "__main__":
