@@ -11,10 +11,12 @@ class EsocsError(Exception):
         status: HTTP status with which a door answers it.
         message: One sentence for the person it concerns.
         hint: What to do about it; may be empty.
+        ends_process: Whether the process that met it can do no more work, and is to be replaced by a fresh one.
     """
 
     code = "internal_error"
     status = 500
+    ends_process = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -1,10 +1,11 @@
-"""Planes in, probabilities and embeddings out: the fast path. Nothing is rendered or stored here."""
+"""Planes in, probabilities and embeddings out: the fast path. Nothing is rendered or stored here.
+
+`classifier.lanes` runs it on the cores of a CPU, `classifier.gpu` on one GPU. Several GPUs are several processes.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from classifier.augmentation import dihedral_view
 from classifier.data import Question
+from classifier.devices import DeviceMissingError
 from classifier.errors import EsocsError
+from classifier.forward import Forward, PlaneSource
+from classifier.gpu import GpuPipeline
+from classifier.lanes import Lanes
 from classifier.networks import Network
 from classifier.shards import open_shard
 from classifier.weights import load_weights
 
 VIEW_COUNTS = (1, 4, 8)
+# On a CPU what a lane works on should stay in its cache; a GPU wants to be full.
+BATCH_SIZES = {"cpu": 32, "cuda": 256}
 
 
 class PlanesError(EsocsError):
@@ -37,13 +41,6 @@ class PredictorSettingsError(EsocsError):
 
     code = "predictor_settings"
     status = 422
-
-
-class DeviceMemoryError(EsocsError):
-    """Not even a single plane fits in the memory of the device."""
-
-    code = "device_memory"
-    status = 503
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +72,14 @@ class Predictor:
         networks: At least one, all of the same kind and questions; they are put in evaluation mode.
         questions: The questions, in the order of the heads.
         views: 1, or for images 4 or 8: how many flips and turns are averaged.
-        batch_size: Planes at a time; halved, and kept halved, when the device runs out of memory.
+        batch_size: Planes at a time; halved, and kept halved, when the device runs out of memory. By default what
+            suits the device.
         device: "cuda", "cuda:1", "cpu"; chosen when omitted.
         read_ahead: Batches read by threads while the device computes.
 
     Raises:
         PredictorSettingsError: The networks differ in kind or questions, or the views do not suit them.
+        DeviceMissingError: The machine has no such device.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Predictor:
         *,
         questions: Sequence[Question],
         views: int = 1,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         device: str | None = None,
         read_ahead: int = 2,
     ) -> None:
@@ -101,18 +100,23 @@ class Predictor:
         if views not in VIEW_COUNTS or (views > 1 and networks[0].kind != "image"):
             raise PredictorSettingsError(f"{views} views: images have 1, 4 or 8, spectra have one.")
         self.questions = tuple(questions)
-        self.views = views
-        self.batch_size = batch_size
-        self.read_ahead = read_ahead
-        self.device = torch.device(device or default_device())
         self.plane_shape = networks[0].plane_shape
-        self.networks = [network.to(self.device).eval() for network in networks]
+        self.device = _present(device or default_device())
+        self._forward = Forward(networks, views=views, device=self.device)
+        engine = GpuPipeline if self.device.type == "cuda" else Lanes
+        size = batch_size or BATCH_SIZES[self.device.type]
+        self._engine: GpuPipeline | Lanes = engine(self._forward, batch_size=size, read_ahead=read_ahead)
 
     @classmethod
     def open(cls, weights: Sequence[tuple[Path, str]], *, questions: Sequence[Question], **settings: Any) -> Predictor:
         """Loads (path, sha256) pairs; raises what `classifier.weights.load_weights` raises."""
         networks = [load_weights(path, sha256=sha256, questions=questions)[0] for path, sha256 in weights]
         return cls(networks, questions=questions, **settings)
+
+    @property
+    def batch_size(self) -> int:
+        """Planes at a time, as far as the device's memory has allowed."""
+        return self._engine.batch_size
 
     def predict(self, planes: NDArray[Any] | Path) -> Predictions:
         """All planes of an array or a shard, in memory.
@@ -124,12 +128,11 @@ class Predictor:
             PlanesError: The shape is not the network's.
             DamagedShardError: The shard cannot be read.
             DeviceMemoryError: One plane does not fit on the device.
+            DeviceLostError: The device failed; this process cannot use it any more.
         """
         parts = [part for _, part in self.predict_batches(planes)]
         if not parts:
-            width = self.networks[0].arguments["embedding_size"]
-            empty = {q.name: np.empty((0, len(q.answers)), dtype=np.float32) for q in self.questions}
-            return Predictions(probabilities=empty, embeddings=np.empty((0, width), dtype=np.float32))
+            return self._named(np.empty((0, self._forward.width), dtype=np.float32))
         return Predictions(
             probabilities={
                 q.name: np.concatenate([part.probabilities[q.name] for part in parts]) for q in self.questions
@@ -137,82 +140,45 @@ class Predictor:
             embeddings=np.concatenate([part.embeddings for part in parts]),
         )
 
-    def predict_batches(self, planes: NDArray[Any] | Path, *, start: int = 0) -> Iterator[tuple[int, Predictions]]:
-        """(position of the first plane, predictions) per batch, from `start` on: to store and to resume."""
-        source = self._opened(planes)
-        size = self.batch_size
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="planes") as pool:
-            starts = iter(range(start, len(source), size))
-            waiting: deque[tuple[int, Future[Tensor]]] = deque()
+    def predict_batches(
+        self, planes: NDArray[Any] | Path, *, rows: NDArray[np.int64] | None = None, start: int = 0
+    ) -> Iterator[tuple[int, Predictions]]:
+        """Predictions batch by batch, in order, so that memory stays flat however large the shard is.
 
-            def read_next() -> None:
-                if (position := next(starts, None)) is not None:
-                    waiting.append((position, pool.submit(self._read, source[position : position + size])))
+        Args:
+            planes: As `predict` takes them.
+            rows: (N,) which planes, in which order; None takes all.
+            start: How many to leave out, having them already.
 
-            for _ in range(1 + self.read_ahead):
-                read_next()
-            while waiting:
-                position, batch = waiting.popleft()
-                yield position, self._predict_batch(batch.result())
-                read_next()
+        Yields:
+            The position of the batch's first plane (among the rows), and its predictions.
 
-    def _opened(self, planes: NDArray[Any] | Path) -> NDArray[Any]:
+        Raises:
+            PlanesError: The shape is not the network's, or a row does not exist; and what `predict` raises.
+        """
         array = open_shard(planes) if isinstance(planes, Path) else planes
         if array.shape[1:] != self.plane_shape or array.dtype.kind != "f":
             raise PlanesError(
                 f"The network takes float planes {self.plane_shape}, not {array.dtype} {array.shape[1:]}."
             )
-        return array
+        if rows is not None and len(rows) and (rows.min() < 0 or rows.max() >= len(array)):
+            raise PlanesError(f"Rows {rows.min()} to {rows.max()} are asked of {len(array)} planes.")
+        for position, values in self._engine.run(PlaneSource(planes=array, rows=rows), start=start):
+            yield position, self._named(values)
 
-    def _read(self, planes: NDArray[Any]) -> Tensor:
-        # The copy is where a memory map touches the disk: in the reading thread.
-        batch = torch.from_numpy(np.array(planes))
-        return batch.pin_memory() if self.device.type == "cuda" else batch
-
-    def _predict_batch(self, planes: Tensor) -> Predictions:
-        while True:
-            try:
-                parts = [self._forward(chunk) for chunk in torch.split(planes, self.batch_size)]
-                break
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if self.batch_size == 1:
-                    raise DeviceMemoryError(
-                        "One plane does not fit in the memory of the device.",
-                        hint="Free the device, or choose a smaller network.",
-                    ) from error
-            # Outside the except block, where the traceback no longer holds the tensors that did not fit.
-            self.batch_size = max(1, self.batch_size // 2)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+    def _named(self, values: NDArray[np.float32]) -> Predictions:
+        columns = self._forward.columns
         return Predictions(
-            probabilities={
-                name: torch.cat([probabilities[name] for probabilities, _ in parts]).numpy() for name in parts[0][0]
-            },
-            embeddings=torch.cat([embedding for _, embedding in parts]).numpy(),
+            probabilities={name: values[:, chosen] for name, chosen in columns.items()},
+            embeddings=values[:, self._forward.embedding],
         )
 
-    @torch.inference_mode()
-    def _forward(self, planes: Tensor) -> tuple[Mapping[str, Tensor], Tensor]:
-        planes = planes.to(self.device, non_blocking=True)
-        sums: dict[str, Tensor] = {}
-        embedding_sum: Tensor | None = None
-        for view in range(self.views):
-            seen = dihedral_view(planes, view) if view else planes
-            for member, network in enumerate(self.networks):
-                with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-                    logits, embedding = network(seen)
-                for name, values in logits.items():
-                    probabilities = values.float().softmax(dim=1)
-                    sums[name] = sums[name] + probabilities if name in sums else probabilities
-                if member == 0:
-                    embedding_sum = embedding if embedding_sum is None else embedding_sum + embedding
-        assert embedding_sum is not None
-        mean = {name: (total / (self.views * len(self.networks))).cpu() for name, total in sums.items()}
-        return mean, functional.normalize(embedding_sum.float(), dim=1).cpu()
 
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # The CPU allocator raises a plain RuntimeError and says so only in its text.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+def _present(name: str) -> torch.device:
+    device = torch.device(name)
+    if device.type not in BATCH_SIZES or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceMissingError(
+            f"This machine has no {name!r} that torch can use.",
+            hint="Look at nvidia-smi and CUDA_VISIBLE_DEVICES, or set ESOCS_DEVICE to auto or cpu.",
+        )
+    return device

@@ -178,6 +178,9 @@ def run_job(job_id: int) -> bool:
 
     Returns:
         True when this call ran the job (to its end or to a recorded failure), False when there was nothing to claim.
+
+    Raises:
+        EsocsError: one that ends the process (a lost GPU); the job is recorded as failed or queued again.
     """
     lease_s = settings.JOB_LEASE_S
     job = claim(job_id, lease_s=lease_s)
@@ -200,8 +203,11 @@ def run_job(job_id: int) -> bool:
                 _finish(job)
         except LeaseLostError:
             log.warning("job %s %s was taken over by another worker", job.kind, job.key)
-        except Exception as error:  # noqa: BLE001 - every failure of a handler belongs in the ledger
+        except Exception as error:
+            # Every failure of a handler belongs in the ledger; some mean that this process cannot do better.
             _fail(job, error)
+            if isinstance(error, EsocsError) and error.ends_process:
+                raise
     return True
 
 

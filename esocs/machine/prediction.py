@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from django.conf import settings
+from django.db.models import Count, Exists, OuterRef
 
 from classifier.shards import open_shard
 from esocs.archive.models import Shard
 from esocs.jobs.services import enqueue_many
+from esocs.machine.copying import copy_predictions
 from esocs.machine.models import ModelVersion, Prediction
 from esocs.projects.models import Subject
 from esocs.projects.services import subjects_of
 
 if TYPE_CHECKING:
-    from classifier.inference import Predictor
+    from classifier.inference import Predictions, Predictor
+
+# Rows held in memory before they are written: 8,192 of 128 numbers are 4 MiB.
+ROWS_HELD = 8192
 
 _predictors: dict[int, Predictor] = {}
 
@@ -37,61 +42,81 @@ def open_predictor(model: ModelVersion) -> Predictor:
         questions = [Question(name=model.workflow.first_task, answers=tuple(model.class_names))]
         weights = [(settings.WEIGHTS_ROOT / model.weights_path, model.weights_sha256)]
         _predictors.clear()
-        _predictors[model.pk] = Predictor.open(weights, questions=questions, views=model.card.get("views", 1))
+        device = None if settings.TORCH_DEVICE == "auto" else settings.TORCH_DEVICE
+        _predictors[model.pk] = Predictor.open(
+            weights, questions=questions, views=model.card.get("views", 1), device=device
+        )
     return _predictors[model.pk]
 
 
 def order_predictions(model: ModelVersion) -> list[int]:
     """Order predictions for every subject of the workflow, one job a shard. Returns the jobs' ids."""
     shards = (
-        Shard.objects.filter(planes__subjects__in=subjects_of(model.workflow))
-        .distinct()
-        .order_by("id")
-        .values_list("id")
+        subjects_of(model.workflow)
+        .filter(plane__isnull=False)
+        .values("plane__shard_id")
+        .annotate(subjects=Count("id"))
+        .order_by("plane__shard_id")
+        .values_list("plane__shard_id", "subjects")
     )
     # What was ingested since the last order makes another job: the key holds how many subjects the shard has.
-    items = []
-    for (shard_id,) in shards:
-        count = subjects_of(model.workflow).filter(plane__shard_id=shard_id).count()
-        items.append(
-            (f"model/{model.pk}/shard/{shard_id}/{count}", {"model_version_id": model.pk, "shard_id": shard_id})
-        )
+    items = [
+        (f"model/{model.pk}/shard/{shard_id}/{count}", {"model_version_id": model.pk, "shard_id": shard_id})
+        for shard_id, count in shards
+    ]
     return enqueue_many("machine.predict", items=items, group=f"classify/{model.pk}") if items else []
 
 
-def predict_shard(*, model: ModelVersion, shard: Shard) -> Callable[[], None]:
-    """Predict the workflow's subjects of one shard; the returned effect writes the rows. No picture is made here."""
-    subjects = (
-        subjects_of(model.workflow)
-        .filter(plane__shard=shard)
-        .exclude(pk__in=Prediction.objects.filter(model_version=model).values("subject_id"))
-    )
-    return predict_subjects(model=model, shard=shard, subjects=dict(subjects.values_list("plane__shard_index", "id")))
+def predict_shard(
+    *, model: ModelVersion, shard: Shard, report_progress: Callable[[int, int], None] | None = None
+) -> Callable[[], None]:
+    """Predict those subjects of the workflow in one shard that this model has not; the effect writes the rows."""
+    predicted = Prediction.objects.filter(model_version=model, subject=OuterRef("pk"))
+    subjects = subjects_of(model.workflow).filter(~Exists(predicted), plane__shard=shard)
+    chosen = dict(subjects.values_list("plane__shard_index", "id"))
+    return predict_subjects(model=model, shard=shard, subjects=chosen, report_progress=report_progress)
 
 
-def predict_subjects(*, model: ModelVersion, shard: Shard, subjects: dict[int, int]) -> Callable[[], None]:
-    """Predict chosen planes of a shard: shard index → subject id. The returned effect writes the rows."""
+def predict_subjects(
+    *,
+    model: ModelVersion,
+    shard: Shard,
+    subjects: dict[int, int],
+    report_progress: Callable[[int, int], None] | None = None,
+) -> Callable[[], None]:
+    """Predict chosen planes of a shard: shard index → subject id. The returned effect writes the rows.
+
+    Of a large shard all but the last rows are written on the way, so that memory stays flat; the next attempt of a job
+    that is cut off there goes on behind them.
+
+    Raises:
+        DamagedShardError, DeviceMemoryError, DeviceLostError, DeviceMissingError, and what opening weights raises.
+    """
+    if not subjects:
+        return lambda: None
     indices = np.array(sorted(subjects), dtype=np.int64)
-    rows: list[Prediction] = []
-    if len(indices):
-        planes = open_shard(settings.SHARD_ROOT / shard.path)
-        # A whole shard is read in its own order; a few planes are gathered first.
-        chosen = planes if len(indices) == len(planes) else planes[indices]
-        predictions = open_predictor(model).predict(chosen)
-        probabilities = predictions.probabilities[model.workflow.first_task]
-        rows = [
-            Prediction(
-                subject_id=subjects[int(index)],
-                model_version=model,
-                probabilities=probabilities[i].tolist(),
-                embedding=predictions.embeddings[i].tolist(),
-            )
-            for i, index in enumerate(indices)
-        ]
+    subject_ids = np.array([subjects[index] for index in indices.tolist()], dtype=np.int64)
+    planes = open_shard(settings.SHARD_ROOT / shard.path)
+    # A whole shard is read in its own order, without a list of rows.
+    rows = None if len(indices) == len(planes) else indices
+    task, written = model.workflow.first_task, 0
+    waiting: list[Predictions] = []
 
     def write() -> None:
-        Prediction.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
+        copy_predictions(
+            model_version_id=model.pk,
+            subject_ids=subject_ids[written : written + sum(map(len, waiting))],
+            probabilities=np.concatenate([part.probabilities[task] for part in waiting]),
+            embeddings=np.concatenate([part.embeddings for part in waiting]),
+        )
 
+    for position, part in open_predictor(model).predict_batches(planes, rows=rows):
+        if position - written >= ROWS_HELD:
+            write()
+            written, waiting = position, []
+        waiting.append(part)
+        if report_progress is not None:
+            report_progress(position + len(part), len(indices))
     return write
 
 

@@ -11,7 +11,8 @@ from esocs.machine.models import ModelVersion, RoutingPolicy
 @handler("machine.predict")
 def predict(job: JobContext) -> Effect | None:
     model = ModelVersion.objects.select_related("workflow").get(pk=job.payload["model_version_id"])
-    return prediction.predict_shard(model=model, shard=Shard.objects.get(pk=job.payload["shard_id"]))
+    shard = Shard.objects.get(pk=job.payload["shard_id"])
+    return prediction.predict_shard(model=model, shard=shard, report_progress=job.report_progress)
 
 
 @handler("machine.route")
