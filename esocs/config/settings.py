@@ -150,6 +150,8 @@ CELERY_TASK_PUBLISH_RETRY = False
 JOB_LEASE_S = env.int("ESOCS_JOB_LEASE_S", 60)
 JOB_SWEEP_EVERY_S = env.int("ESOCS_JOB_SWEEP_EVERY_S", 5)
 SKILL_REFIT_EVERY_S = env.int("ESOCS_SKILL_REFIT_EVERY_S", 60)
+# Of the database, while it indexes the embeddings of a new champion.
+INDEX_MEMORY_MB = env.int("ESOCS_INDEX_MEMORY_MB", 1024)
 
 # --- files ------------------------------------------------------------------------------------------------------
 MEDIA_ROOT = Path(env.str("ESOCS_MEDIA_ROOT", str(VAR / "media")))

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from esocs.crowd import services
 from esocs.crowd.epochs import forget_unused_epochs
 from esocs.crowd.models import Assignment, SubjectRule
+from esocs.crowd.monitoring import measure_reliability, order_reliability
 from esocs.crowd.reassessment import reconsider
 from esocs.crowd.refit import list_due_workflows
 from esocs.crowd.retirement_settings import follow_changed_settings
@@ -18,13 +19,14 @@ from esocs.jobs import registry
 from esocs.jobs.models import Job
 from esocs.jobs.registry import Effect, JobContext
 from esocs.jobs.services import enqueue
-from esocs.machine.models import Route
+from esocs.machine.models import Route, RoutingPolicy
 from esocs.projects.models import Workflow
 
 registry.periodic("crowd.refit", every_s=settings.SKILL_REFIT_EVERY_S)
 registry.periodic("crowd.summarise", every_s=60)
 registry.periodic("crowd.follow_settings", every_s=60)
 registry.periodic("crowd.sweep_assignments", every_s=600)
+registry.periodic("crowd.measure_reliability", every_s=600)
 
 
 @registry.handler("crowd.publish")
@@ -108,6 +110,15 @@ def summarise(job: JobContext) -> Effect | None:
 def sweep_assignments(_: JobContext) -> Effect | None:
     """Reservations are kept for a day after they expire, so that a late answer is known to have been asked for."""
     return _forget_stale
+
+
+@registry.handler("crowd.measure_reliability")
+def count_reliability(job: JobContext) -> Effect | None:
+    """With a policy: count how often its model was right. Without: order it where labels have arrived."""
+    if "policy_id" in job.payload:
+        policy = RoutingPolicy.objects.select_related("model_version__workflow").get(pk=job.payload["policy_id"])
+        return measure_reliability(policy)
+    return order_reliability
 
 
 def _forget_stale() -> None:

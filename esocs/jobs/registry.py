@@ -19,6 +19,9 @@ KINDS: dict[str, str] = {
     "projects.make_subjects": "default",
     "machine.predict": "gpu",
     "machine.route": "default",
+    "machine.count_drift": "default",
+    "machine.tend_indexes": "default",
+    "machine.index_embeddings": "default",
     "crowd.publish": "default",
     "crowd.refit": "default",
     "crowd.reconsider": "default",
@@ -26,6 +29,7 @@ KINDS: dict[str, str] = {
     "crowd.apply_rule": "default",
     "crowd.summarise": "default",
     "crowd.sweep_assignments": "default",
+    "crowd.measure_reliability": "default",
     "training.retrain": "gpu",
     "releases.export": "export",
 }
