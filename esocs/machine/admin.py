@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 
-from esocs.machine.models import ModelVersion, ReservedSubject, Route, RoutingPolicy
+from esocs.machine.models import ModelVersion, ReservedSubject, Route, RoutingPolicy, Threshold
 
 
 @admin.register(ModelVersion)
@@ -13,16 +15,41 @@ class ModelVersionAdmin(admin.ModelAdmin[ModelVersion]):
     list_filter = ["state", "workflow"]
 
 
+class ThresholdInline(admin.TabularInline[Threshold, RoutingPolicy]):
+    model = Threshold
+    fields = readonly_fields = [
+        "number", "strata", "answer", "alpha", "delta", "value", "sample_size", "accepted", "errors",
+    ]  # fmt: skip
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+
 @admin.register(RoutingPolicy)
 class RoutingPolicyAdmin(admin.ModelAdmin[RoutingPolicy]):
-    list_display = ["model_version", "number", "state", "alpha", "delta", "threshold", "calibrated_on", "created_at"]
+    """Read only: a policy is certified by `manage.py route` and withdrawn by the alarm or `manage.py withdraw`."""
+
+    list_display = [
+        "model_version", "number", "state", "alpha", "delta", "stratify_by", "calibrated_on", "created_at",
+        "withdrawn_at", "withdrawn_because",
+    ]  # fmt: skip
+    list_filter = ["state"]
+    inlines = [ThresholdInline]
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
 
 
 @admin.register(Route)
 class RouteAdmin(admin.ModelAdmin[Route]):
-    list_display = ["prediction", "decision", "reason", "score", "ood_p"]
+    list_display = ["prediction", "decision", "reason", "acceptable", "score", "ood_p"]
     list_filter = ["decision", "reason"]
-    raw_id_fields = ["prediction", "policy"]
+    raw_id_fields = ["prediction", "policy", "threshold"]
 
 
 @admin.register(ReservedSubject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -86,7 +87,7 @@ class ReservedSubject(models.Model):
 
 
 class RoutingPolicy(models.Model):
-    """The threshold that guarantees the error among the accepted, for one model version, with its evidence."""
+    """What one model version may accept alone: its thresholds, certified together, and whether they still stand."""
 
     class State(models.TextChoices):
         ACTIVE = "active"
@@ -95,13 +96,23 @@ class RoutingPolicy(models.Model):
     model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="policies")
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=9, choices=State, default=State.ACTIVE)
-    alpha = models.FloatField(help_text="Largest tolerated error among the accepted.")
-    delta = models.FloatField(help_text="Largest probability that the guarantee is broken.")
-    threshold = models.FloatField(null=True, help_text="Accept at or above this score; null: accept nothing.")
+    alpha = models.FloatField(help_text="Largest tolerated error among the accepted; some answers may have their own.")
+    delta = models.FloatField(help_text="Largest probability that any of its thresholds breaks its promise.")
+    alarm_delta = models.FloatField(default=0.01, help_text="Largest probability, ever, of a false alarm.")
+    stratify_by = models.CharField(max_length=12, blank=True, help_text="What divides the archive; blank: nothing.")
     audit_share = models.FloatField(help_text="Random share of everything that goes to volunteers blind.")
     ood_p_min = models.FloatField(help_text="Below this p-value a subject is out of distribution.")
     calibrated_on = models.PositiveIntegerField(help_text="Size of the reserved, blind sample.")
-    evidence = models.JSONField(help_text="Each step of the walk: threshold, accepted, errors, p-value.")
+    withdrawn_at = models.DateTimeField(null=True)
+    withdrawn_because = models.CharField(max_length=300, blank=True)
+    withdrawn_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Null: the alarm, or a command.",
+    )
+    alarm = models.JSONField(null=True, help_text="What the audit said when the alarm fired (crowd.watch).")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -111,10 +122,42 @@ class RoutingPolicy(models.Model):
                 condition=models.Q(alpha__gt=0, alpha__lt=1, delta__gt=0, delta__lt=1),
                 name="routing_policy_levels",
             ),
+            models.CheckConstraint(
+                condition=models.Q(state="active", withdrawn_at__isnull=True)
+                | models.Q(state="withdrawn", withdrawn_at__isnull=False),
+                name="routing_policy_withdrawn_when",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"policy {self.number} of {self.model_version}"
+
+
+class Threshold(models.Model):
+    """From which score one group of a policy's predictions is accepted, with the evidence (classifier.strata)."""
+
+    policy = models.ForeignKey(RoutingPolicy, on_delete=models.CASCADE, related_name="thresholds")
+    number = models.PositiveSmallIntegerField()
+    strata = ArrayField(models.CharField(max_length=100, blank=True), help_text="Several: the small ones, pooled.")
+    answer = models.PositiveSmallIntegerField(null=True, help_text="Null: every answer without an alpha of its own.")
+    alpha = models.FloatField(help_text="Largest error among the accepted of this group.")
+    delta = models.FloatField(help_text="Its share of the policy's delta when it was tested last.")
+    value = models.FloatField(null=True, help_text="Accept at or above this score; null: accept nothing.")
+    sample_size = models.PositiveIntegerField(help_text="Calibration subjects of the group.")
+    accepted = models.PositiveIntegerField(help_text="How many of them pass.")
+    errors = models.PositiveIntegerField(help_text="How many of those are wrong.")
+    steps = models.JSONField(help_text="Each step of the walk: threshold, accepted, errors, p-value.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "number"], name="threshold_number_unique"),
+            models.CheckConstraint(
+                condition=models.Q(alpha__gt=0, alpha__lt=1, delta__gt=0, delta__lt=1), name="threshold_levels"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"threshold {self.number} of {self.policy}"
 
 
 class Route(models.Model):
@@ -128,8 +171,19 @@ class Route(models.Model):
 
     prediction = models.ForeignKey(Prediction, on_delete=models.CASCADE, related_name="routes")
     policy = models.ForeignKey(RoutingPolicy, on_delete=models.CASCADE, related_name="routes")
+    threshold = models.ForeignKey(
+        Threshold,
+        null=True,
+        db_index=False,
+        on_delete=models.CASCADE,
+        related_name="routes",
+        help_text="What its score was compared with; null: its stratum was not in the calibration sample.",
+    )
     decision = models.CharField(max_length=10, choices=Decision)
     reason = models.CharField(max_length=24)
+    acceptable = models.BooleanField(
+        db_default=False, help_text="It passes all that acceptance asks for, whether or not it was accepted."
+    )
     answer = models.PositiveSmallIntegerField(help_text="The machine's most probable answer.")
     score = models.FloatField(help_text="Its mean softmax before temperature: what the threshold is about.")
     probability = models.FloatField(help_text="Its calibrated probability.")
@@ -137,7 +191,7 @@ class Route(models.Model):
     ood_distance = models.FloatField(
         null=True, help_text="What the p-value is of: how far it lies from all that is known. The anomaly order."
     )
-    information_bits = models.FloatField(help_text="Entropy of the calibrated probabilities: the order of asking.")
+    information_bits = models.FloatField(help_text="What one more vote is expected to tell: the order of asking.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

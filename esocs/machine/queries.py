@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ from django.db.models import Count
 
 from classifier.calibration import OutOfDistribution, fit_out_of_distribution
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
+from esocs.machine.rules import STRATA
+from esocs.projects.models import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,15 @@ def acceptance_scores(model: ModelVersion, table: PredictionTable, *, ood_p_min:
     """(N,) mean softmax of the predicted answer; -1 where other rules would never accept it anyway."""
     allowed = (out_of_distribution(model).p_values(table.embeddings) >= ood_p_min) & table.usable
     return np.where(allowed, table.probabilities.max(axis=1, initial=0.0), -1.0)
+
+
+def read_strata(subject_ids: Sequence[int], *, stratify_by: str) -> list[str]:
+    """Each subject's stratum: a value of its product (`rules.STRATA`); all the same where nothing divides them."""
+    if not stratify_by:
+        return [""] * len(subject_ids)
+    column = f"plane__product__{STRATA[stratify_by]}"
+    found = dict(Subject.objects.filter(pk__in=subject_ids).values_list("pk", column))
+    return [found.get(pk) or "" for pk in subject_ids]
 
 
 @lru_cache(maxsize=2)

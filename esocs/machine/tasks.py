@@ -1,11 +1,11 @@
-"""The machine's background work: predict a shard, route a range of predictions, count drift, index embeddings."""
+"""The machine's background work: predict a shard, route predictions, count drift, index embeddings, take back."""
 
 from __future__ import annotations
 
 from esocs.archive.models import Shard
 from esocs.jobs import registry
 from esocs.jobs.registry import Effect, JobContext, handler
-from esocs.machine import monitoring, prediction, routing, similar
+from esocs.machine import monitoring, prediction, routing, similar, withdrawal
 from esocs.machine.models import ModelVersion, RoutingPolicy
 
 registry.periodic("machine.count_drift", every_s=300)
@@ -51,3 +51,12 @@ def tend_indexes(job: JobContext) -> Effect | None:
 def index_embeddings(job: JobContext) -> Effect | None:
     similar.build_index(ModelVersion.objects.get(pk=job.payload["model_version_id"]))
     return None
+
+
+@handler("machine.withdraw")
+def withdraw(job: JobContext) -> Effect | None:
+    """Without a range: order the ranges. With one: send what was accepted of it to volunteers."""
+    policy = RoutingPolicy.objects.select_related("model_version").get(pk=job.payload["policy_id"])
+    if "first" not in job.payload:
+        return withdrawal.order_reroutes(policy)
+    return withdrawal.reroute_accepted(policy, first=job.payload["first"], last=job.payload["last"])

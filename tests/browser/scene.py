@@ -17,7 +17,7 @@ from esocs.archive.models import IngestBatch, Plane, Product, Shard
 from esocs.crowd.models import Consensus, Skill, SubjectStatus, TaskSummary
 from esocs.crowd.services import RuleRequest, Submission, change_retirement, draw_audit, record_classification
 from esocs.crowd.summaries import Response, summarise_task
-from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, Route, RoutingPolicy
+from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, Route, RoutingPolicy, Threshold
 from esocs.projects.models import Media, Project, Subject, SubjectSet, Workflow
 from tests.browser.pictures import make_picture_subject, make_spectrum_subject
 from tests.support import factories
@@ -211,13 +211,18 @@ def _predict(workflow: Workflow, subjects: list[Subject]) -> None:
         defaults={
             "alpha": 0.01,
             "delta": 0.05,
-            "threshold": 0.93,
             "audit_share": 0.02,
             "ood_p_min": 0.01,
             "calibrated_on": 480,
-            "evidence": [],
         },
     )
+    Threshold.objects.get_or_create(
+        policy=policy, number=0,
+        defaults={
+            "strata": [""], "alpha": 0.01, "delta": 0.05, "value": 0.93, "sample_size": 480, "accepted": 310,
+            "errors": 0, "steps": [[0.95, 299, 0, 0.0495], [0.93, 310, 0, 0.0444]],
+        },
+    )  # fmt: skip
     random = np.random.default_rng(7)
     for place, subject in enumerate(subjects):
         probabilities = random.dirichlet([0.6] * 6)

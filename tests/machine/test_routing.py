@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from classifier.errors import EsocsError
+from esocs.archive.models import Product
 from esocs.jobs.models import Job
-from esocs.machine import queries, routing, services
+from esocs.machine import queries, routing, rules
 from esocs.machine.models import ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
-from esocs.projects.models import Workflow
+from esocs.projects.models import Subject, Workflow
 from tests.support.factories import make_workflow
 from tests.support.predictions import make_model, make_pool, predict
 
@@ -22,7 +25,7 @@ TRAINED, CALIBRATION, OTHERS = 300, 160, 30
 class Scene:
     """A workflow with a stand-in model that has predicted its training subjects, the sample and some others."""
 
-    def __init__(self, *, wrong: int = 0, routing: dict[str, float] | None = None) -> None:
+    def __init__(self, *, wrong: int = 0, routing: dict[str, Any] | None = None) -> None:
         self.workflow: Workflow = make_workflow(routing={**ROUTING, **(routing or {})})
         self.pool = make_pool(self.workflow, TRAINED + CALIBRATION + OTHERS)
         self.trained = self.pool[:TRAINED]
@@ -53,11 +56,13 @@ class Scene:
 def test_a_good_sample_certifies_a_threshold_and_keeps_its_evidence() -> None:
     scene = Scene()
     policy = scene.certify()
-    assert policy.threshold is not None
     assert (policy.alpha, policy.delta, policy.calibrated_on) == (0.05, 0.05, CALIBRATION)
-    steps = policy.evidence["steps"]
-    assert steps[0][1] >= 59
-    assert steps[0][3] <= 0.05
+    threshold = policy.thresholds.get()
+    assert threshold.value is not None
+    assert (threshold.strata, threshold.answer, threshold.sample_size) == ([""], None, CALIBRATION)
+    assert (threshold.alpha, threshold.delta, threshold.errors) == (0.05, 0.05, 0)
+    assert threshold.steps[0][1] >= 59
+    assert threshold.steps[0][3] <= 0.05
     scene.model.refresh_from_db()
     assert scene.model.temperature is not None
     assert routing.latest_policy(scene.model) == policy
@@ -66,7 +71,7 @@ def test_a_good_sample_certifies_a_threshold_and_keeps_its_evidence() -> None:
 def test_a_machine_that_errs_too_often_is_not_certified_and_everything_goes_to_volunteers() -> None:
     scene = Scene(wrong=60)
     policy = scene.certify()
-    assert policy.threshold is None
+    assert policy.thresholds.get().value is None
     scene.route(policy)
     assert set(scene.decisions(policy, scene.others)) == {("volunteers", "not_certified")}
 
@@ -96,7 +101,9 @@ def test_what_is_reserved_goes_to_experts_and_the_sure_are_accepted() -> None:
     assert set(decided) <= {("accept", "certified"), ("volunteers", "unsure")}
     accepted = Route.objects.filter(policy=policy, decision="accept")
     assert accepted.exists()
-    assert all(score >= policy.threshold for score in accepted.values_list("score", flat=True))
+    threshold = policy.thresholds.get()
+    assert all(route.score >= threshold.value and route.threshold == threshold for route in accepted)
+    assert set(accepted.values_list("acceptable", flat=True)) == {True}
     assert queries.count_routes(policy)["experts"] == TRAINED + CALIBRATION
 
 
@@ -120,13 +127,18 @@ def test_the_audit_takes_its_share_of_everything_but_the_reserved() -> None:
     assert set(scene.decisions(policy, scene.sample)) == {("experts", "reserved")}
 
 
-def test_withdrawn_thresholds_accept_nothing() -> None:
-    scene = Scene()
+def test_what_the_audit_took_is_known_as_acceptable_or_not() -> None:
+    scene = Scene(routing={"audit_share": 1.0})
+    strange = make_pool(scene.workflow, 2)
+    predict(scene.model, dict.fromkeys(strange, 0), score=0.999, strange=True)
     policy = scene.certify()
-    policy.state = RoutingPolicy.State.WITHDRAWN
-    policy.save()
     scene.route(policy)
-    assert set(scene.decisions(policy, scene.others)) == {("volunteers", "not_certified")}
+    audited = Route.objects.filter(policy=policy, decision="audit")
+    value = policy.thresholds.get().value
+    for route in audited.select_related("prediction"):
+        odd = route.prediction.subject_id in strange
+        assert route.acceptable == (route.score >= value and not odd)
+    assert set(audited.values_list("acceptable", flat=True)) == {True, False}
 
 
 def test_routing_again_decides_nothing_anew_and_publishes_once() -> None:
@@ -153,6 +165,79 @@ def test_a_newer_policy_routes_anew_beside_the_old_one() -> None:
 
 
 def test_a_model_that_was_never_calibrated_says_so() -> None:
-    with pytest.raises(services.NotCalibratedError) as refused:
+    with pytest.raises(routing.NotCalibratedError) as refused:
         routing.latest_policy(make_model(make_workflow()))
     assert refused.value.code == "not_calibrated"
+
+
+def test_settings_that_name_an_unknown_answer_certify_nothing() -> None:
+    scene = Scene(routing={"alpha_by_answer": {"Lens": 0.1}})
+    with pytest.raises(rules.InvalidRoutingError, match=r"Lens.*Yes, No, Unclear"):
+        scene.certify()
+    assert not RoutingPolicy.objects.exists()
+
+
+# Strata and rare answers
+
+
+def divide_by_instrument(subjects: list[int], names: tuple[str, ...]) -> None:
+    """The subjects' products come from these instruments, in turn."""
+    for i, name in enumerate(names):
+        Product.objects.filter(planes__subjects__in=subjects[i :: len(names)]).update(instrument=name)
+
+
+def test_each_instrument_has_its_own_threshold_and_the_bad_one_accepts_nothing() -> None:
+    scene = Scene(routing={"stratify_by": "instrument", "alpha": 0.1})
+    divide_by_instrument(scene.pool, ("FORS2", "VIMOS"))
+    first_stratum = set(
+        Subject.objects.filter(plane__product__instrument="VIMOS", pk__in=scene.sample).values_list("pk", flat=True)
+    )
+    scene.answers = {pk: int(pk in first_stratum and i % 3 == 0) for i, pk in enumerate(scene.sample)}
+    policy = scene.certify()
+    good, bad = policy.thresholds.order_by("number")
+    assert (good.strata, bad.strata) == (["FORS2"], ["VIMOS"])
+    assert good.value is not None
+    assert bad.value is None
+    assert (good.sample_size, bad.sample_size) == (CALIBRATION // 2, CALIBRATION // 2)
+    scene.route(policy)
+    for route in Route.objects.filter(policy=policy, prediction__subject_id__in=scene.others).select_related(
+        "prediction__subject__plane__product", "threshold"
+    ):
+        instrument = route.prediction.subject.plane.product.instrument
+        assert route.threshold == (good if instrument == "FORS2" else bad)
+        assert route.decision == ("accept" if instrument == "FORS2" and route.score >= good.value else "volunteers")
+
+
+def test_small_strata_are_pooled_and_one_that_was_never_calibrated_is_not_accepted() -> None:
+    scene = Scene(routing={"stratify_by": "instrument"})
+    divide_by_instrument(scene.pool, ("FORS2",))
+    divide_by_instrument(scene.sample[:6], ("ISAAC", "SOFI"))
+    divide_by_instrument(scene.others[:5], ("SOFI",))
+    divide_by_instrument(scene.others[5:9], ("MUSE",))
+    policy = scene.certify()
+    assert [row.strata for row in policy.thresholds.order_by("number")] == [["FORS2"], ["ISAAC", "SOFI"]]
+    scene.route(policy)
+    assert set(scene.decisions(policy, scene.others[:5])) == {("volunteers", "not_certified")}
+    assert set(scene.decisions(policy, scene.others[5:9])) == {("volunteers", "not_calibrated")}
+    assert ("accept", "certified") in scene.decisions(policy, scene.others[9:])
+
+
+def test_a_rare_answer_has_its_own_alpha() -> None:
+    scene = Scene(routing={"alpha_by_answer": {"No": 0.3}})
+    rare = make_pool(scene.workflow, 40)
+    predict(scene.model, dict.fromkeys(rare, 1), score=0.97)
+    ReservedSubject.objects.bulk_create(
+        ReservedSubject(workflow=scene.workflow, subject_id=pk, purpose="calibration") for pk in rare[:30]
+    )
+    # One in eight of the rare is wrong: too many for 5 %, few enough for 30 %.
+    scene.answers |= {pk: 0 if i % 8 == 0 else 1 for i, pk in enumerate(rare[:30])}
+    policy = scene.certify()
+    common, own = policy.thresholds.order_by("number")
+    assert (common.answer, common.alpha, own.answer, own.alpha) == (None, 0.05, 1, 0.3)
+    assert common.delta + own.delta >= 0.05
+    assert own.value is not None
+    scene.route(policy)
+    assert set(scene.decisions(policy, rare[30:])) == {("accept", "certified")}
+    assert set(
+        Route.objects.filter(policy=policy, prediction__subject_id__in=rare[30:]).values_list("threshold_id", flat=True)
+    ) == {own.pk}

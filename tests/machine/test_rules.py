@@ -18,9 +18,11 @@ SURE: dict[str, Any] = {
     "ood_p": 0.5,
     "ood_p_min": 0.01,
     "usable": True,
-    "reserved": False,
-    "audit": False,
 }
+
+
+def decide(*, reserved: bool = False, audit: bool = False, **given_: Any) -> tuple[str, str]:
+    return rules.decide_route(rules.judge(**given_), reserved=reserved, audit=audit)
 
 
 def test_what_is_left_out_takes_its_default() -> None:
@@ -42,11 +44,31 @@ def test_what_is_left_out_takes_its_default() -> None:
         {"alpha": True},
         {"audit_share": True},
         {"alpha": float("nan")},
+        {"alarm_delta": 0},
+        {"stratify_by": "colour"},
+        {"stratify_by": None},
+        {"alpha_by_answer": ["Lens"]},
+        {"alpha_by_answer": {"Lens": 0}},
+        {"alpha_by_answer": {"Lens": "0.1"}},
+        {"votes_per_day": -1},
+        {"votes_per_day": 2.5},
+        {"votes_per_day": True},
+        {"votes_per_day": "100"},
     ],
 )
-def test_settings_that_cannot_be_followed_are_refused(routing: dict[str, Any]) -> None:
-    with pytest.raises(rules.InvalidRoutingError):
+def test_settings_that_cannot_be_followed_are_refused_by_name_with_what_to_do(routing: dict[str, Any]) -> None:
+    with pytest.raises(rules.InvalidRoutingError) as refused:
         rules.read_settings(routing)
+    assert next(iter(routing)) in refused.value.message
+    assert refused.value.hint
+    assert (refused.value.code, refused.value.status) == ("invalid_routing", 422)
+
+
+def test_an_answer_that_the_workflow_does_not_offer_is_refused_and_the_offered_ones_are_named() -> None:
+    routing = {"alpha_by_answer": {"Lens": 0.1}}
+    assert rules.read_settings(routing, answers=["Galaxy", "Lens"]).alphas(["Galaxy", "Lens"]) == {1: 0.1}
+    with pytest.raises(rules.InvalidRoutingError, match="Galaxy, Star"):
+        rules.read_settings(routing, answers=["Galaxy", "Star"])
 
 
 @pytest.mark.parametrize(
@@ -58,13 +80,14 @@ def test_settings_that_cannot_be_followed_are_refused(routing: dict[str, Any]) -
         ({"threshold": None}, ("volunteers", "not_certified")),
         ({"ood_p": 0.009}, ("volunteers", "out_of_distribution")),
         ({"usable": False}, ("experts", "quality")),
+        ({"calibrated": False, "threshold": None}, ("volunteers", "not_calibrated")),
         ({"audit": True}, ("audit", "audit")),
         ({"audit": True, "usable": False, "ood_p": 0.0}, ("audit", "audit")),
         ({"reserved": True, "audit": True}, ("experts", "reserved")),
     ],
 )
 def test_a_prediction_is_routed(changed: dict[str, Any], decision: tuple[str, str]) -> None:
-    assert rules.decide_route(**{**SURE, **changed}) == decision
+    assert decide(**{**SURE, **changed}) == decision
 
 
 @given(
@@ -77,7 +100,7 @@ def test_a_prediction_is_routed(changed: dict[str, Any], decision: tuple[str, st
     audit=st.booleans(),
 )
 def test_only_a_sure_usable_undrawn_prediction_in_distribution_is_accepted(**given_: Any) -> None:
-    decision, reason = rules.decide_route(**given_)
+    decision, reason = decide(**given_)
     sure = given_["threshold"] is not None and given_["score"] >= given_["threshold"]
     known = given_["ood_p"] >= given_["ood_p_min"]
     fit = given_["usable"] and not given_["reserved"] and not given_["audit"]

@@ -118,10 +118,8 @@ def _route(workflow: Workflow, subject: Subject, decision: str, answer: int, sco
     policy, _ = RoutingPolicy.objects.get_or_create(
         model_version=model,
         number=1,
-        defaults={
-            "alpha": 0.01, "delta": 0.05, "audit_share": 0.02, "ood_p_min": 0.01, "calibrated_on": 1, "evidence": [],
-        },
-    )  # fmt: skip
+        defaults={"alpha": 0.01, "delta": 0.05, "audit_share": 0.02, "ood_p_min": 0.01, "calibrated_on": 1},
+    )
     prediction = Prediction.objects.create(
         subject=subject, model_version=model, probabilities=[0.5, 0.5], embedding=[0.0] * EMBEDDING_DIMENSIONS
     )
