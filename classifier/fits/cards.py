@@ -88,7 +88,7 @@ class Header:
             elif len(keyword) != 8 or self._block[start : start + 8] in _COMMENTARY:
                 continue
             if name not in found:
-                value = _plain_real(rest)
+                value: CardValue | None = _plain_real(rest)
                 if value is None:
                     value = value_at(self._block, start)
                 if value is not None:

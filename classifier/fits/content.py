@@ -48,7 +48,7 @@ class CutSpec:
     Attributes:
         size_px: Side of the square plane.
         positions: (right ascension, declination) in degrees of the centres; None takes the header's target or
-            the whole frame, as ``classifier.fits.images.take_cutouts`` explains.
+            the whole frame, as ``classifier.fits.cutting.take_cutouts`` explains.
     """
 
     size_px: int = 128
@@ -62,7 +62,9 @@ class Cutout:
     Attributes:
         plane: float16 (size_px, size_px), (pixel - background) / noise clipped to [-1e3, 6e4]; missing pixels
             are 0. The value in the file's units is background + noise * plane. Row 0 is the file's first.
-        hdu: Index of the image's HDU.
+        bands: float16 (3, size_px, size_px), red, green and blue, each in units of its own sky noise; the plane is
+            then of their mean. None where the image has no three bands.
+        hdu: Index of the image's HDU, the first of three bands.
         extension_name: Its EXTNAME, or "".
         position_index: Which of the asked positions this is; None where none were asked.
         x_px, y_px: Centre in the image's pixels, 0-based, (0, 0) the centre of the first pixel.
@@ -77,6 +79,7 @@ class Cutout:
     """
 
     plane: NDArray[np.float16]
+    bands: NDArray[np.float16] | None
     hdu: int
     extension_name: str
     position_index: int | None

@@ -1,4 +1,4 @@
-"""Image HDUs, plain or tile-compressed: regions as native float32, and the cut-outs that become subjects."""
+"""Image HDUs, plain or tile-compressed: any region as native float32, and which of them hold science."""
 
 from __future__ import annotations
 
@@ -6,34 +6,22 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.cutouts import (
-    PixelSource,
-    average_frame,
-    cut_around,
-    measure_sky,
-    normalise_plane,
-    saturated_share,
-)
 from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES
-from classifier.fits.content import Cutout, CutSpec, HeaderFacts
-from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError, UnreadableError
+from classifier.fits.errors import UnreadableError
 from classifier.fits.headers import Hdu
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Buffer, Stored
 from classifier.fits.tables import check_tiles
-from classifier.fits.wcs import CelestialWcs, celestial_wcs
 
 # A cube becomes the mean of at most so many planes, evenly spaced: its white light, not its first plane.
 CUBE_PLANES = 16
-# Up to this many times the cut-out's side a target is cut out; in larger frames it would be a guess.
-TARGET_FRAME_RATIO = 4
 
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # Companions of the science plane: variance, quality, weight (MUSE, VISTA, HST and ESO's HDUCLAS2 alike).
@@ -65,7 +53,7 @@ class PlainImage:
     def __init__(self, buffer: Buffer, hdu: Hdu) -> None:
         data: NDArray[Any] = np.ndarray(hdu.shape, dtype=_DTYPES[hdu.bitpix], buffer=buffer, offset=hdu.data_offset)
         self._data = data[(0,) * max(0, data.ndim - 3)]
-        self._scaling = _Scaling(hdu)
+        self._scaling = Scaling(hdu)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,8 +62,11 @@ class PlainImage:
     def region(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         if self._data.ndim == 2:
             return self._scaling.apply(self._data[rows, columns])
-        planes = _spread(self._data.shape[0])
-        return _mean_plane(self._scaling.apply(self._data[plane, rows, columns]) for plane in planes)
+        return mean_plane(self.plane_region(plane, rows, columns) for plane in _spread(self._data.shape[0]))
+
+    def plane_region(self, plane: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """The same of one plane of a cube."""
+        return self._scaling.apply(self._data[plane, rows, columns])
 
 
 class TiledImage:
@@ -90,7 +81,7 @@ class TiledImage:
         check_tiles(buffer, hdu)
         self._buffer, self._described, self._limits = buffer, hdu, limits
         self._axes = hdu.shape
-        self._blank = _Scaling(hdu).blank_value
+        self._blank = Scaling(hdu).blank_value
         self._file: Any = None
 
     def close(self) -> None:
@@ -109,15 +100,18 @@ class TiledImage:
         return self._axes[-2], self._axes[-1]
 
     def region(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        if len(self._axes) == 2:
+            return self._read((rows, columns))
+        return mean_plane(self.plane_region(plane, rows, columns) for plane in _spread(self._axes[-3]))
+
+    def plane_region(self, plane: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """The same of one plane of a cube."""
+        leading = (0,) * (len(self._axes) - 3)
+        return np.squeeze(self._read((*leading, slice(plane, plane + 1), rows, columns)), axis=0)
+
+    def _read(self, place: tuple[int | slice, ...]) -> NDArray[np.float32]:
         try:
-            if len(self._axes) == 2:
-                return self._native(self._hdu[rows, columns])
-            leading = (0,) * (len(self._axes) - 3)
-            planes = _spread(self._axes[-3])
-            return _mean_plane(
-                self._native(np.squeeze(self._hdu[(*leading, slice(plane, plane + 1), rows, columns)], axis=0))
-                for plane in planes
-            )
+            return self._native(self._hdu[place])
         except (OSError, ValueError, IndexError, TypeError) as error:
             raise UnreadableError(f"The compressed image cannot be decompressed: {_first_line(error)}") from error
 
@@ -129,7 +123,21 @@ class TiledImage:
         return pixels
 
 
-class _Scaling:
+class OnePlane:
+    """One plane of a cube as an image."""
+
+    def __init__(self, cube: PlainImage | TiledImage, plane: int) -> None:
+        self._cube, self._plane = cube, plane
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._cube.shape
+
+    def region(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        return self._cube.plane_region(self._plane, rows, columns)
+
+
+class Scaling:
     """BSCALE, BZERO and BLANK (FITS 4.0, section 4.4.2.5)."""
 
     def __init__(self, hdu: Hdu) -> None:
@@ -167,115 +175,8 @@ def is_science_image(hdu: Hdu) -> bool:
     return role not in {"ERROR", "QUALITY"} and _COMPANION.fullmatch(name) is None
 
 
-def take_cutouts(
-    *, stored: Stored, hdus: Sequence[Hdu], facts: HeaderFacts, spec: CutSpec, limits: Limits
-) -> tuple[Cutout, ...]:
-    """Cut the subjects out of a file's science images.
-
-    With positions: each is cut at native resolution from the first image it lies on. Without: a plane around
-    the header's target where that lies on an image of at most four times the plane's side; else the whole
-    frame, averaged in blocks or padded, one subject an image.
-
-    Args:
-        stored: The open file.
-        hdus: The science images.
-        facts: The target's position.
-        spec: Size and positions.
-        limits: Most cut-outs.
-
-    Raises:
-        NoScienceDataError: Positions were asked and none lies on an image with a WCS.
-        NoFinitePixelsError: No cut-out has a finite pixel.
-        UnreadableError: The data are damaged.
-    """
-    if spec.positions is not None and len(spec.positions) > limits.cutouts:
-        raise NoScienceDataError(f"{len(spec.positions):,} positions are more than {limits.cutouts:,}.")
-    with open_images(stored, hdus, limits=limits) as sources:
-        frames = [(hdu, source, celestial_wcs(hdu.header)) for hdu, source in zip(hdus, sources, strict=True)]
-        if spec.positions is None:
-            cutouts = tuple(_default_cut(*frame, facts, spec.size_px) for frame in frames)
-        else:
-            cutouts = tuple(_cuts_at(frames, spec))
-    if not cutouts:
-        raise NoScienceDataError("None of the positions lies on an image with celestial coordinates.")
-    filled = tuple(cutout for cutout in cutouts if cutout.missing_share < 1.0)
-    if not filled:
-        raise NoFinitePixelsError("The image has no finite pixel.")
-    return filled
-
-
-def _cuts_at(frames: Sequence[tuple[Hdu, PixelSource, CelestialWcs | None]], spec: CutSpec) -> Iterator[Cutout]:
-    for index, (ra_deg, dec_deg) in enumerate(spec.positions or ()):
-        for hdu, source, wcs in frames:
-            pixel = _inside(source, wcs, ra_deg, dec_deg)
-            if pixel is not None:
-                square, edge = cut_around(source, x_px=pixel[0], y_px=pixel[1], size_px=spec.size_px)
-                yield _cutout(hdu, wcs, square, position_index=index, centre=pixel, scale=1, edge=edge)
-                break
-
-
-def _default_cut(hdu: Hdu, source: PixelSource, wcs: CelestialWcs | None, facts: HeaderFacts, size_px: int) -> Cutout:
-    height, width = source.shape
-    if max(height, width) <= TARGET_FRAME_RATIO * size_px and min(height, width) > size_px:
-        target = None
-        if facts.ra_deg is not None and facts.dec_deg is not None:
-            target = _inside(source, wcs, facts.ra_deg, facts.dec_deg)
-        if target is not None:
-            square, edge = cut_around(source, x_px=target[0], y_px=target[1], size_px=size_px)
-            return _cutout(hdu, wcs, square, position_index=None, centre=target, scale=1, edge=edge)
-    square, scale = average_frame(source, size_px=size_px)
-    centre = ((width - 1) / 2, (height - 1) / 2)
-    padded = max(height, width) <= (size_px - 1) * scale or height != width
-    return _cutout(hdu, wcs, square, position_index=None, centre=centre, scale=scale, edge=padded)
-
-
-def _inside(source: PixelSource, wcs: CelestialWcs | None, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
-    pixel = None if wcs is None else wcs.to_pixel(ra_deg, dec_deg)
-    if pixel is None:
-        return None
-    height, width = source.shape
-    return pixel if -0.5 <= pixel[0] < width - 0.5 and -0.5 <= pixel[1] < height - 0.5 else None
-
-
-def _cutout(
-    hdu: Hdu,
-    wcs: CelestialWcs | None,
-    square: NDArray[np.float32],
-    *,
-    position_index: int | None,
-    centre: tuple[float, float],
-    scale: int,
-    edge: bool,
-) -> Cutout:
-    background, noise = measure_sky(square)
-    sky = None if wcs is None else wcs.to_sky(*centre)
-    level = hdu.header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU")
-    if level is None and hdu.bitpix in {8, 16} and not hdu.compressed:
-        ceiling = 255 if hdu.bitpix == 8 else 32767
-        level = float(_Scaling(hdu).apply(np.array([ceiling]))[0])
-    return Cutout(
-        plane=normalise_plane(square, background=background, noise=noise),
-        hdu=hdu.index,
-        extension_name=hdu.header.text("EXTNAME") or "",
-        position_index=position_index,
-        x_px=centre[0],
-        y_px=centre[1],
-        ra_deg=None if sky is None else sky[0],
-        dec_deg=None if sky is None else sky[1],
-        size_px=square.shape[0],
-        scale=scale,
-        pixel_scale_arcsec=None if wcs is None else wcs.pixel_scale_arcsec * scale,
-        background=background,
-        noise=noise,
-        unit=hdu.header.text("BUNIT") or "",
-        saturated_share=saturated_share(square, saturation_level=level, background=background, noise=noise),
-        missing_share=1.0 - float(np.count_nonzero(np.isfinite(square))) / square.size,
-        edge=edge,
-    )
-
-
 @contextmanager
-def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[PixelSource]]:
+def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[PlainImage | TiledImage]]:
     """The pixels of image HDUs, read region by region while the context lasts.
 
     Args:
@@ -286,7 +187,7 @@ def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Itera
     Raises:
         UnreadableError: A compressed image's table of tiles is damaged.
     """
-    sources: list[PixelSource] = []
+    sources: list[PlainImage | TiledImage] = []
     with ExitStack() as opened:
         for hdu in hdus:
             if hdu.compressed:
@@ -339,7 +240,7 @@ def _spread(count: int) -> list[int]:
     return [math.floor((k + 0.5) * count / CUBE_PLANES) for k in range(CUBE_PLANES)]
 
 
-def _mean_plane(planes: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
+def mean_plane(planes: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Mean over the finite values of each pixel; NaN where there is none."""
     total: NDArray[np.float64] | None = None
     count: NDArray[np.int64] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classifier.fits.content import CutSpec, FitsContent
+from classifier.fits.cutting import take_cutouts
 from classifier.fits.errors import (
     FitsError,
     NoFluxColumnError,
@@ -15,7 +16,7 @@ from classifier.fits.errors import (
 )
 from classifier.fits.facts import gather_facts
 from classifier.fits.headers import Hdu, scan_hdus
-from classifier.fits.images import is_science_image, take_cutouts
+from classifier.fits.images import is_science_image
 from classifier.fits.limits import Limits
 from classifier.fits.spectra import has_flux_column, is_line_spectrum, read_line_spectrum, read_table_spectrum
 from classifier.fits.storage import Stored, open_stored

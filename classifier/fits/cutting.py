@@ -1,0 +1,188 @@
+"""Which squares of a file's science images become subjects, cut out and in units of their sky noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.cutouts import (
+    PixelSource,
+    average_frame,
+    cut_around,
+    measure_sky,
+    normalise_plane,
+    saturated_share,
+)
+from classifier.fits.bands import find_bands
+from classifier.fits.content import Cutout, CutSpec, HeaderFacts
+from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError
+from classifier.fits.headers import Hdu
+from classifier.fits.images import OnePlane, Scaling, mean_plane, open_images
+from classifier.fits.limits import Limits
+from classifier.fits.storage import Stored
+from classifier.fits.wcs import CelestialWcs, celestial_wcs
+
+# Up to this many times the cut-out's side a target is cut out; in larger frames it would be a guess.
+TARGET_FRAME_RATIO = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One image of the sky, in one band or in three (red first)."""
+
+    hdu: Hdu
+    sources: tuple[PixelSource, ...]
+    wcs: CelestialWcs | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.sources[0].shape
+
+    def find(self, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:
+        """The pixel at a position; None where it is not on the image."""
+        pixel = None if self.wcs is None else self.wcs.to_pixel(ra_deg, dec_deg)
+        if pixel is None:
+            return None
+        height, width = self.shape
+        return pixel if -0.5 <= pixel[0] < width - 0.5 and -0.5 <= pixel[1] < height - 0.5 else None
+
+
+def take_cutouts(
+    *, stored: Stored, hdus: Sequence[Hdu], facts: HeaderFacts, spec: CutSpec, limits: Limits
+) -> tuple[Cutout, ...]:
+    """Cut the subjects out of a file's science images.
+
+    With positions: each is cut at native resolution from the first image it lies on. Without: a plane around
+    the header's target where that lies on an image of at most four times the plane's side; else the whole
+    frame, averaged in blocks or padded, one subject an image. Three images of one sky in three bands are one subject:
+    its plane is their mean, and the bands are kept for eyes.
+
+    Args:
+        stored: The open file.
+        hdus: The science images.
+        facts: The target's position.
+        spec: Size and positions.
+        limits: Most cut-outs.
+
+    Raises:
+        NoScienceDataError: Positions were asked and none lies on an image with a WCS.
+        NoFinitePixelsError: No cut-out has a finite pixel.
+        UnreadableError: The data are damaged.
+    """
+    if spec.positions is not None and len(spec.positions) > limits.cutouts:
+        raise NoScienceDataError(f"{len(spec.positions):,} positions are more than {limits.cutouts:,}.")
+    with _open_frames(stored, hdus, limits=limits) as frames:
+        if spec.positions is None:
+            cutouts = tuple(_default_cut(frame, facts, spec.size_px) for frame in frames)
+        else:
+            cutouts = tuple(_cuts_at(frames, spec))
+    if not cutouts:
+        raise NoScienceDataError("None of the positions lies on an image with celestial coordinates.")
+    filled = tuple(cutout for cutout in cutouts if cutout.missing_share < 1.0)
+    if not filled:
+        raise NoFinitePixelsError("The image has no finite pixel.")
+    return filled
+
+
+@contextmanager
+def _open_frames(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[_Frame]]:
+    bands = find_bands(hdus)
+    with open_images(stored, hdus, limits=limits) as images:
+        if bands is None:
+            yield [_Frame(hdu, (image,), celestial_wcs(hdu.header)) for hdu, image in zip(hdus, images, strict=True)]
+            return
+        by_index = {hdu.index: image for hdu, image in zip(hdus, images, strict=True)}
+        sources = tuple(
+            by_index[band.hdu.index] if band.plane is None else OnePlane(by_index[band.hdu.index], band.plane)
+            for band in bands
+        )
+        yield [_Frame(hdus[0], sources, celestial_wcs(hdus[0].header))]
+
+
+def _cuts_at(frames: Sequence[_Frame], spec: CutSpec) -> Iterator[Cutout]:
+    for index, (ra_deg, dec_deg) in enumerate(spec.positions or ()):
+        for frame in frames:
+            pixel = frame.find(ra_deg, dec_deg)
+            if pixel is not None:
+                yield _cut_at(frame, pixel, size_px=spec.size_px, position_index=index)
+                break
+
+
+def _default_cut(frame: _Frame, facts: HeaderFacts, size_px: int) -> Cutout:
+    height, width = frame.shape
+    if max(height, width) <= TARGET_FRAME_RATIO * size_px and min(height, width) > size_px:
+        target = None
+        if facts.ra_deg is not None and facts.dec_deg is not None:
+            target = frame.find(facts.ra_deg, facts.dec_deg)
+        if target is not None:
+            return _cut_at(frame, target, size_px=size_px, position_index=None)
+    averaged = [average_frame(source, size_px=size_px) for source in frame.sources]
+    scale = averaged[0][1]
+    return _cutout(
+        frame,
+        [square for square, _ in averaged],
+        position_index=None,
+        centre=((width - 1) / 2, (height - 1) / 2),
+        scale=scale,
+        edge=max(height, width) <= (size_px - 1) * scale or height != width,
+    )
+
+
+def _cut_at(frame: _Frame, pixel: tuple[float, float], *, size_px: int, position_index: int | None) -> Cutout:
+    cuts = [cut_around(source, x_px=pixel[0], y_px=pixel[1], size_px=size_px) for source in frame.sources]
+    squares = [square for square, _ in cuts]
+    return _cutout(frame, squares, position_index=position_index, centre=pixel, scale=1, edge=cuts[0][1])
+
+
+def _cutout(
+    frame: _Frame,
+    squares: Sequence[NDArray[np.float32]],
+    *,
+    position_index: int | None,
+    centre: tuple[float, float],
+    scale: int,
+    edge: bool,
+) -> Cutout:
+    hdu, wcs = frame.hdu, frame.wcs
+    square = squares[0] if len(squares) == 1 else mean_plane(squares)
+    background, noise = measure_sky(square)
+    sky = None if wcs is None else wcs.to_sky(*centre)
+    return Cutout(
+        plane=normalise_plane(square, background=background, noise=noise),
+        bands=None if len(squares) == 1 else np.stack([_in_own_noise(band) for band in squares]),
+        hdu=hdu.index,
+        extension_name=hdu.header.text("EXTNAME") or "",
+        position_index=position_index,
+        x_px=centre[0],
+        y_px=centre[1],
+        ra_deg=None if sky is None else sky[0],
+        dec_deg=None if sky is None else sky[1],
+        size_px=square.shape[0],
+        scale=scale,
+        pixel_scale_arcsec=None if wcs is None else wcs.pixel_scale_arcsec * scale,
+        background=background,
+        noise=noise,
+        unit=hdu.header.text("BUNIT") or "",
+        saturated_share=saturated_share(
+            square, saturation_level=_saturation_level(hdu), background=background, noise=noise
+        ),
+        missing_share=1.0 - float(np.count_nonzero(np.isfinite(square))) / square.size,
+        edge=edge,
+    )
+
+
+def _in_own_noise(band: NDArray[np.float32]) -> NDArray[np.float16]:
+    background, noise = measure_sky(band)
+    return normalise_plane(band, background=background, noise=noise)
+
+
+def _saturation_level(hdu: Hdu) -> float | None:
+    level = hdu.header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU")
+    if level is None and hdu.bitpix in {8, 16} and not hdu.compressed:
+        ceiling = 255 if hdu.bitpix == 8 else 32767
+        level = float(Scaling(hdu).apply(np.array([ceiling]))[0])
+    return level
