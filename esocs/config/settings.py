@@ -103,6 +103,10 @@ DATABASES = {
         "TEST": {"NAME": env.str("ESOCS_TEST_DATABASE", "test_esocs")},
     }
 }
+# Only cursors that bind on the server prepare anything (esocs/crowd/prepared.py).
+DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
+    2 if env.bool("ESOCS_PREPARED_STATEMENTS", True) else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {

@@ -9,18 +9,45 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from esocs.crowd.errors import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.crowd.models import Assignment
+from esocs.crowd.prepared import prepared_cursor
 from esocs.projects.models import Workflow
 
 # Long enough for a page with a queue and a slow decision; an abandoned subject is soon free again.
 RESERVED_FOR = "15 minutes"
 MOST_AT_ONCE = 100
+
+# What waits for volunteers, and for experts: what was routed to them, and what they are to look at again. Written into
+# the text, not bound: only then may a prepared plan use the partial indexes of the queue.
+WAITING = {
+    "volunteers": "(st.state = 'open' AND st.audience = 'volunteers')",
+    "experts": "((st.state = 'open' AND st.audience = 'experts') OR st.review <> '')",
+}
+# OFFSET 0 keeps it a look-up by index for each subject: as a join it would read all that the volunteer ever answered for
+# each of them. A volunteer answers once; an expert may answer what they classified before they were asked as one.
+UNANSWERED = {
+    "volunteers": """NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id OFFSET 0)""",
+    "experts": """NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
+            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id AND c.gold_standard OFFSET 0)""",
+}
+IN_SET = """
+        AND EXISTS (SELECT 1 FROM projects_setmembersubject m
+            WHERE m.subject_set_id = %(subject_set)s AND m.subject_id = st.subject_id)"""
+
+KEPT = """, kept AS (
+    SELECT st.id FROM crowd_assignment a JOIN crowd_subjectstatus st ON st.id = a.status_id
+    WHERE a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s AND {waiting}
+        AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
+        AND {unanswered}
+    LIMIT %(limit)s
+)"""
 
 # How many people may be asked at once: the limit of classification_count; for a consensus the fewest that can settle it
 # (two where the machine has an opinion), then one at a time, because each answer may be the last one needed.
@@ -28,27 +55,16 @@ HAND_OUT = """
 WITH workflow AS (
     -- A reservation that a crash forgets is made again; it need not wait for the disk.
     SELECT id, set_config('synchronous_commit', 'off', true) AS unsynced, retirement->>'criteria' AS criteria,
-        COALESCE((retirement#>>'{options,count}')::int, 15) AS most,
-        COALESCE((retirement#>>'{options,minimum}')::int, 3) AS fewest
+        COALESCE((retirement#>>'{{options,count}}')::int, 15) AS most,
+        COALESCE((retirement#>>'{{options,minimum}}')::int, 3) AS fewest
     FROM projects_workflow WHERE id = %(workflow)s AND active
-), kept AS (
-    SELECT st.id FROM crowd_assignment a JOIN crowd_subjectstatus st ON st.id = a.status_id
-    WHERE %(resume)s AND a.volunteer_id = %(volunteer)s AND st.workflow_id = %(workflow)s
-        AND ((st.state = 'open' AND st.audience = %(audience)s) OR (%(audience)s = 'experts' AND st.review <> ''))
-        AND a.expires_at > now() AND st.subject_id <> ALL(%(held)s::bigint[])
-        AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id
-            AND (c.gold_standard OR %(audience)s <> 'experts'))
-    LIMIT %(limit)s
-), fresh AS (
+){kept}, fresh AS (
     SELECT st.id FROM crowd_subjectstatus st CROSS JOIN workflow w
     WHERE st.workflow_id = %(workflow)s AND st.subject_id <> ALL(%(held)s::bigint[])
-        AND ((st.state = 'open' AND st.audience = %(audience)s) OR (%(audience)s = 'experts' AND st.review <> ''))
-        AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-            AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id
-            AND (c.gold_standard OR %(audience)s <> 'experts'))
+        AND {waiting}
+        AND {unanswered}
         AND NOT EXISTS (SELECT 1 FROM crowd_assignment a
-            WHERE a.status_id = st.id AND a.volunteer_id = %(volunteer)s AND a.expires_at > now())
+            WHERE a.status_id = st.id AND a.volunteer_id = %(volunteer)s AND a.expires_at > now() OFFSET 0)
         AND (w.criteria = 'never_retire' OR st.review <> '' OR
             (SELECT count(*) FROM crowd_assignment a WHERE a.status_id = st.id AND a.expires_at > now())
             + st.classifications_count < CASE
@@ -56,15 +72,13 @@ WITH workflow AS (
                 WHEN w.criteria = 'consensus' THEN GREATEST(
                     CASE WHEN st.machine_answer IS NULL THEN w.fewest ELSE LEAST(w.fewest, 2) END,
                     st.classifications_count + 1)
-                ELSE w.most END)
-        AND (%(subject_set)s::bigint IS NULL OR EXISTS (SELECT 1 FROM projects_setmembersubject m
-            WHERE m.subject_set_id = %(subject_set)s AND m.subject_id = st.subject_id))
+                ELSE w.most END){in_set}
     ORDER BY st.priority, st.random_key
-    LIMIT GREATEST(0, %(limit)s - (SELECT count(*) FROM kept))
+    LIMIT GREATEST(0, %(limit)s{less_kept})
     FOR UPDATE OF st SKIP LOCKED
 ), handed AS (
     INSERT INTO crowd_assignment (status_id, volunteer_id, expires_at)
-    SELECT id, %(volunteer)s, now() + %(reserved)s::interval FROM (SELECT id FROM kept UNION ALL SELECT id FROM fresh) x
+    SELECT id, %(volunteer)s, now() + %(reserved)s::interval FROM ({chosen}) x
     ON CONFLICT (status_id, volunteer_id) DO UPDATE SET expires_at = EXCLUDED.expires_at, served_at = now()
     RETURNING status_id
 )
@@ -79,6 +93,19 @@ FROM handed CROSS JOIN LATERAL (
 ) shown
 ORDER BY shown.priority, shown.random_key
 """
+
+
+@cache
+def _statement(*, audience: str, resume: bool, in_set: bool) -> str:
+    """The hand-out for one kind of request: few texts, each planned once a connection."""
+    parts = {"waiting": WAITING[audience], "unanswered": UNANSWERED[audience]}
+    return HAND_OUT.format(
+        **parts,
+        kept=KEPT.format(**parts) if resume else "",
+        less_kept=" - (SELECT count(*) FROM kept)" if resume else "",
+        chosen="SELECT id FROM kept UNION ALL SELECT id FROM fresh" if resume else "SELECT id FROM fresh",
+        in_set=IN_SET if in_set else "",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +154,14 @@ def hand_out_subjects(
         "volunteer": volunteer_id,
         "limit": max(1, min(limit, MOST_AT_ONCE)),
         "held": sorted(held or ()),
-        "resume": held is not None,
         "subject_set": subject_set_id,
-        "audience": audience,
         "reserved": RESERVED_FOR,
     }
-    subjects = _run(parameters)
+    wanted = {"audience": "experts" if audience == "experts" else "volunteers", "in_set": subject_set_id is not None}
+    subjects = _run(_statement(resume=held is not None, **wanted), parameters)
     if not subjects and held is None:
         # Nothing new is left: what was handed out earlier and never answered is better than an empty page.
-        subjects = _run(parameters | {"resume": True})
+        subjects = _run(_statement(resume=True, **wanted), parameters)
     if not subjects:
         _explain_empty(workflow_id)
     return subjects
@@ -147,9 +173,9 @@ def release_reservations(workflow_id: int) -> int:
     return released
 
 
-def _run(parameters: dict[str, Any]) -> list[QueuedSubject]:
-    with connection.cursor() as cursor:
-        cursor.execute(HAND_OUT, parameters)
+def _run(statement: str, parameters: dict[str, Any]) -> list[QueuedSubject]:
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, parameters)
         return [_queued(row) for row in cursor.fetchall()]
 
 

@@ -108,38 +108,38 @@ def assess(
 WRITE_ANSWERS = """
 WITH answered AS (
     INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
-    SELECT %(classification)s, %(status)s, %(volunteer)s, x.task_key, x.answer, %(counted)s
+    SELECT %(classification)s, %(status)s::bigint, %(volunteer)s::bigint, x.task_key, x.answer, %(counted)s
     FROM unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
 ), freed AS (
-    DELETE FROM crowd_assignment WHERE status_id = %(status)s AND volunteer_id = %(volunteer)s
+    DELETE FROM crowd_assignment WHERE status_id = %(status)s::bigint AND volunteer_id = %(volunteer)s::bigint
 )"""
 
 CHANGED = """, changed AS (
     INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
         answer, probability, author_id)
-    VALUES (%(status)s, %(before)s, %(state)s, %(cause)s, %(reason)s, %(number)s, %(count)s, %(answer)s,
-        %(probability)s, %(author)s)
+    VALUES (%(status)s::bigint, %(before)s, %(state)s::text, %(cause)s, %(reason)s::text, %(number)s::int, %(count)s::int, %(answer)s::int,
+        %(probability)s::float8, %(author)s::bigint)
 )"""
 
 COUNT_ONE = """
 UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s, epoch_id), updated_at = now()
-WHERE id = %(status)s"""
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id), updated_at = now()
+WHERE id = %(status)s::bigint"""
 
 COUNT_AND_CHANGE = """
 UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s, epoch_id), updated_at = now(),
-    state = %(state)s, audience = CASE WHEN %(state)s = 'contested' THEN 'experts'
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id), updated_at = now(),
+    state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
         WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
     -- An audit that was drawn goes on, whatever else becomes of the subject.
-    retirement_reason = %(reason)s, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s END,
-    retired_at = CASE WHEN %(retires)s THEN now() END,
-    retirement_cause = CASE WHEN %(retires)s THEN 'rule' ELSE '' END,
-    retired_epoch_number = CASE WHEN %(retires)s THEN %(number)s::int END,
-    retired_count = CASE WHEN %(retires)s THEN %(count)s::int END,
-    retired_answer = CASE WHEN %(retires)s THEN %(answer)s::int END,
-    retired_probability = CASE WHEN %(retires)s THEN %(probability)s::float8 END
-WHERE id = %(status)s"""
+    retirement_reason = %(reason)s::text, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s::text END,
+    retired_at = CASE WHEN %(retires)s::boolean THEN now() END,
+    retirement_cause = CASE WHEN %(retires)s::boolean THEN 'rule' ELSE '' END,
+    retired_epoch_number = CASE WHEN %(retires)s::boolean THEN %(number)s::int END,
+    retired_count = CASE WHEN %(retires)s::boolean THEN %(count)s::int END,
+    retired_answer = CASE WHEN %(retires)s::boolean THEN %(answer)s::int END,
+    retired_probability = CASE WHEN %(retires)s::boolean THEN %(probability)s::float8 END
+WHERE id = %(status)s::bigint"""
 
 CONSENSUS_COLUMNS = (
     "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"

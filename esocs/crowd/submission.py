@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from classifier.errors import EsocsError
 from esocs.crowd.errors import (
@@ -29,6 +29,7 @@ from esocs.crowd.errors import (
 )
 from esocs.crowd.gold import write_gold
 from esocs.crowd.live import WRITE_ANSWERS, Epoch, LockedStatus, Mapper, Worth, write_counted
+from esocs.crowd.prepared import prepared_cursor
 from esocs.crowd.rules import Rule
 from esocs.projects.models import ProjectRole, Workflow, WorkflowVersion
 from esocs.projects.rules import Choice, list_questions, map_answers, read_choices
@@ -141,7 +142,7 @@ def record_classification(submission: Submission) -> Recorded:
     choices = read_choices(_version(submission.workflow_id, *version).tasks, submission.annotations)
     key = submission.idempotency_key or _derived_key(submission)
     sha256 = _request_sha256(submission)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), prepared_cursor() as cursor:
         status = _lock_status(cursor, submission)
         first = _refuse_or_replay(cursor, submission, status, key=key, sha256=sha256)
         if first is not None:
