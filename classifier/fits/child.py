@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import BinaryIO
 
-from classifier.fits.errors import FitsError, TooMuchMemoryError
+from classifier.fits.errors import FitsError, TooMuchMemoryError, UnreadableError
 from classifier.fits.limits import Limits
 from classifier.fits.parsing import parse_file
 from classifier.fits.wire import LENGTHS, decode_request, encode_content, encode_error
@@ -43,6 +43,8 @@ def main() -> None:
             answer = encode_content(parse_file(Path(path), spec=spec, limits=limits))
         except FitsError as error:
             answer = encode_error(error)
+        except ValueError as error:  # a number that is none, which no reader of files should have let pass
+            answer = encode_error(UnreadableError(f"The file's content makes no sense: {error!s:.200}"))
         except MemoryError:
             answer = encode_error(TooMuchMemoryError("Reading the file needs more memory than is allowed."))
         answers.write(answer)

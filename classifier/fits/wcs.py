@@ -160,6 +160,8 @@ def _wcslib(header: Header) -> WcslibWcs | None:
     try:
         wcs = WCS(fits.Header.fromstring(text), naxis=2)
         usable = wcs.has_celestial and tuple(wcs.wcs.lngtyp + wcs.wcs.lattyp) == tuple("RADEC") and wcs.wcs.lng == 0
+        projected = WcslibWcs(wcs)
+        usable = usable and 0.0 < projected.pixel_scale_arcsec < math.inf  # false for a NaN too
     except Exception:  # noqa: BLE001 - wcslib's errors have no common base, and a bad WCS costs only the sky position
         return None
-    return WcslibWcs(wcs) if usable else None
+    return projected if usable else None

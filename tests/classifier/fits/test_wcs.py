@@ -90,6 +90,7 @@ def test_other_projections_are_left_to_wcslib(cards: list[CardLine]) -> None:
         changed(CRVAL2=120.0),
         changed(CTYPE1="RA---ZPN", CTYPE2="DEC--ZPN", CD1_1=0.0),
         changed(CTYPE1="RA---XYZ", CTYPE2="DEC--XYZ"),
+        [*changed(CTYPE1="RA---ZPN", CTYPE2="DEC--ZPN")[:-1], ("PV2_1", 1.0)],
     ],
 )
 def test_a_wcs_that_makes_no_sense_is_none(cards: list[CardLine]) -> None:
