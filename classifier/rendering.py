@@ -16,6 +16,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import maximum_filter1d
 from scipy.sparse import csr_matrix
 
 from classifier.fits.content import DisplaySpectrum
@@ -27,11 +28,14 @@ __all__ = [
     "encode_display_plane",
     "encode_jpeg",
     "enlarge",
+    "render_bands",
     "render_planes",
     "render_spectrum",
     "sky_limits",
     "spectrum_json",
+    "stretch_bands",
     "stretch_planes",
+    "zscale_limits",
 ]
 
 DISPLAY_SIZE_PX = 424
@@ -45,6 +49,7 @@ _LOW_SIGMAS = -2.5
 _LEAST_RANGE_SIGMAS = 10.0
 _HIGH_QUANTILE = 0.9985
 _SAMPLE_STEP = 3
+_ZSCALE_SAMPLE = 1000
 
 
 def _lookup(function: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -79,6 +84,65 @@ def sky_limits(planes: NDArray[np.float16]) -> NDArray[np.float32]:
     high = np.partition(sample, rank, axis=1)[:, rank]
     low = np.full_like(high, _LOW_SIGMAS)
     return np.stack([low, np.maximum(high, low + _LEAST_RANGE_SIGMAS)], axis=1)
+
+
+def zscale_limits(planes: NDArray[np.float16], *, contrast: float = 0.25) -> NDArray[np.float32]:
+    """Black and white points as IRAF's zscale finds them: around the median, by the slope of the sorted values.
+
+    A line is fitted to a sorted sample of some 1,000 pixels, values further than 2.5 standard deviations from it are
+    left out with their neighbours, and again, up to five times; the slope divided by the contrast spans the limits
+    (the ``display`` task of IRAF, NOAO). All planes at once.
+
+    Args:
+        planes: float16 (N, H, W), in sky sigmas, finite.
+        contrast: In (0, 1]; 1 shows the sky alone.
+
+    Returns:
+        float32 (N, 2): black, white, in sky sigmas.
+    """
+    flat = planes.reshape(planes.shape[0], -1)
+    sample = np.sort(flat[:, :: max(1, flat.shape[1] // _ZSCALE_SAMPLE)][:, :_ZSCALE_SAMPLE].astype(np.float64), axis=1)
+    count = sample.shape[1]
+    least = max(5, count // 2)
+    place = np.arange(count, dtype=np.float64)
+    grow = max(1, int(count * 0.01))
+    good = np.ones(sample.shape, dtype=bool)
+    slope = np.zeros(len(sample))
+    active = np.full(len(sample), count >= least)
+    for _ in range(5):
+        if not active.any():
+            break
+        slope[active], flat_residual = _fit_lines(place, sample[active], good[active])
+        kept = good[active]
+        spread = np.sqrt(_masked_mean(flat_residual**2, kept) - _masked_mean(flat_residual, kept) ** 2)
+        rejected = ~kept | (np.abs(flat_residual) > 2.5 * spread[:, None])
+        before = kept.sum(axis=1)
+        good[active] = ~maximum_filter1d(rejected, grow, axis=1, mode="constant", cval=0)
+        after = good.sum(axis=1)
+        settled = (after[active] >= before) | (after[active] < least)
+        active[np.flatnonzero(active)[settled]] = False
+    fitted = good.sum(axis=1) >= least
+    median, centre = np.median(sample, axis=1), (count - 1) // 2
+    low = np.maximum(sample[:, 0], median - (centre - 1) * slope / contrast)
+    high = np.minimum(sample[:, -1], median + (count - centre) * slope / contrast)
+    limits = np.where(fitted[:, None], np.stack([low, high], axis=1), sample[:, [0, -1]])
+    return limits.astype(np.float32)
+
+
+def _fit_lines(
+    place: NDArray[np.float64], sample: NDArray[np.float64], good: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least-squares lines through the good values of each row: slopes (N,), residuals of all values (N, n)."""
+    mean_place, mean_value = _masked_mean(np.broadcast_to(place, good.shape), good), _masked_mean(sample, good)
+    offset = place - mean_place[:, None]
+    variance = _masked_mean(offset**2, good)
+    slope = _masked_mean(offset * sample, good) / np.where(variance > 0.0, variance, 1.0)
+    return slope, sample - mean_value[:, None] - slope[:, None] * offset
+
+
+def _masked_mean(values: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = np.einsum("ij,ij->i", values, good) / np.maximum(good.sum(axis=1), 1)
+    return mean
 
 
 def stretch_planes(
@@ -149,31 +213,75 @@ def _cubic_weights(count: int, wanted: int) -> csr_matrix:
     )
 
 
-def encode_jpeg(picture: NDArray[np.uint8], *, size_px: int = DISPLAY_SIZE_PX) -> bytes:
-    """One stretched plane as a grey JPEG.
+def stretch_bands(bands: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """Three bands as colour, the sky up, after Lupton et al. (2004, PASP 116, 133).
+
+    The mean of the bands is stretched as a plane is; each pixel's bands keep their ratio to it, so that a source has
+    one colour from its core to its outskirts, and where a band would pass white all three are lowered together.
 
     Args:
-        picture: uint8 (H, W), row 0 on top.
+        bands: float16 (N, 3, H, W), red, green, blue, each in its own sky sigmas.
+
+    Returns:
+        uint8 (N, H, W, 3).
+    """
+    colour = bands[:, :, ::-1].astype(np.float32)
+    brightness = colour.mean(axis=1)
+    limits = sky_limits(brightness.astype(np.float16))
+    low, high = limits[:, :1, None], limits[:, 1:, None]
+    black = np.arcsinh(low / _SOFTENING)
+    level = (np.arcsinh(brightness / _SOFTENING) - black) / (np.arcsinh(high / _SOFTENING) - black)
+    share = np.clip(level, 0.0, 1.0) / np.maximum(brightness - low, 1e-3)
+    colour = np.maximum(colour - low[:, None], 0.0) * share[:, None]
+    colour /= np.maximum(colour.max(axis=1, keepdims=True), 1.0)
+    return np.moveaxis((colour * 255.0 + 0.5).astype(np.uint8), 1, -1)
+
+
+def encode_jpeg(picture: NDArray[np.uint8], *, size_px: int = DISPLAY_SIZE_PX) -> bytes:
+    """One stretched plane as a JPEG.
+
+    Args:
+        picture: uint8 (H, W) for grey, (H, W, 3) for colour; row 0 on top.
         size_px: Longer side of the result.
     """
-    enlarged = enlarge(picture, size_px=size_px)
+    channels = [picture] if picture.ndim == 2 else [picture[..., channel] for channel in range(3)]
+    enlarged = np.stack([enlarge(channel, size_px=size_px) for channel in channels], axis=-1)
     encoded: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(enlarged)[:, :, None], quality=JPEG_QUALITY, colorspace="GRAY"
+        np.ascontiguousarray(enlarged),
+        quality=JPEG_QUALITY,
+        colorspace="GRAY" if picture.ndim == 2 else "RGB",
+        colorsubsampling="444",
     )
     return encoded
 
 
 def render_planes(
-    planes: NDArray[np.float16], *, size_px: int = DISPLAY_SIZE_PX, stretch: Stretch = "asinh"
+    planes: NDArray[np.float16],
+    *,
+    size_px: int = DISPLAY_SIZE_PX,
+    limits: NDArray[np.float32] | None = None,
+    stretch: Stretch = "asinh",
 ) -> list[bytes]:
     """A batch of planes as JPEGs.
 
     Args:
         planes: float16 (N, H, W), in sky sigmas.
         size_px: Longer side of the pictures.
+        limits: float32 (N, 2), black and white; None takes ``sky_limits``.
         stretch: The curve.
     """
-    return [encode_jpeg(picture, size_px=size_px) for picture in stretch_planes(planes, stretch=stretch)]
+    pictures = stretch_planes(planes, limits=limits, stretch=stretch)
+    return [encode_jpeg(picture, size_px=size_px) for picture in pictures]
+
+
+def render_bands(bands: NDArray[np.float16], *, size_px: int = DISPLAY_SIZE_PX) -> list[bytes]:
+    """A batch of colour pictures as JPEGs.
+
+    Args:
+        bands: float16 (N, 3, H, W), red, green, blue, each in its own sky sigmas.
+        size_px: Longer side of the pictures.
+    """
+    return [encode_jpeg(picture, size_px=size_px) for picture in stretch_bands(bands)]
 
 
 def encode_display_plane(plane: NDArray[np.float16]) -> bytes:
