@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from classifier.errors import EsocsError
 from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
@@ -27,6 +26,7 @@ from classifier.fits.errors import FitsError
 from classifier.fits.sandbox import FitsReader
 from classifier.shards import write_shard
 from esocs.archive import rules
+from esocs.archive.insertion import insert_rows
 from esocs.archive.models import IngestBatch, Plane, Product, Shard
 from esocs.jobs.services import enqueue, enqueue_many
 
@@ -177,7 +177,7 @@ def ingest_files(
 def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
     """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate."""
     good = [_accepted(batch_id, o.path, o.content) for o in outcomes if o.content]
-    Product.objects.bulk_create(good, ignore_conflicts=True, batch_size=500)
+    insert_rows(good, ignore_conflicts=True, now=["ingested_at"])
     stored = set(
         Product.objects.filter(uri__in=[product.uri for product in good], state=Product.State.INGESTED).values_list(
             "uri", flat=True
@@ -185,7 +185,7 @@ def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
     )
     refused = [_duplicate(product) for product in good if product.uri not in stored]
     refused += [_rejected(batch_id, o.path, o.error) for o in outcomes if o.error]
-    Product.objects.bulk_create(refused, ignore_conflicts=True, batch_size=500)
+    insert_rows(refused, ignore_conflicts=True)
 
 
 def _accepted(batch_id: int, path: Path, content: FitsContent) -> Product:
@@ -213,7 +213,6 @@ def _accepted(batch_id: int, path: Path, content: FitsContent) -> Product:
         signal_to_noise=facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
         seeing_arcsec=facts.seeing_arcsec,
         header=dict(facts.cards),
-        ingested_at=Now(),
     )
 
 
@@ -251,7 +250,7 @@ def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> 
     if not cuts:
         return
     shard = _write_shard(batch_id, Product.Kind.IMAGE, np.stack([cut.plane for _, (_, cut) in cuts]))
-    Plane.objects.bulk_create(
+    insert_rows(
         [
             Plane(
                 product_id=product_id,
@@ -282,7 +281,7 @@ def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
     display |= {f"{index}.unit": np.array(spectrum.flux_unit) for index, (_, spectrum) in enumerate(spectra)}
     planes = np.stack([spectrum.plane for _, spectrum in spectra])
     shard = _write_shard(batch_id, Product.Kind.SPECTRUM, planes, display=display)
-    Plane.objects.bulk_create(
+    insert_rows(
         [
             Plane(
                 product_id=product_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esocs.jobs.registry import Effect, JobContext, handler
-from esocs.projects import services
+from esocs.projects import from_planes
 from esocs.projects.models import Project
 
 
@@ -12,6 +12,6 @@ def make_subjects(job: JobContext) -> Effect | None:
     project = Project.objects.get(pk=job.payload["project_id"])
 
     def write() -> None:
-        services.make_subjects(project=project, product_ids=job.payload["product_ids"])
+        from_planes.make_subjects(project=project, product_ids=job.payload["product_ids"])
 
     return write

@@ -11,7 +11,7 @@ from django.conf import settings
 from PIL import Image
 
 from esocs.archive.models import Product
-from esocs.projects import queries, services
+from esocs.projects import from_planes, queries, services
 from esocs.projects.models import Media, SetMemberSubject, Subject, WorkflowVersion
 from esocs.projects.rules import InvalidWorkflowError, build_question
 from tests.classifier.fits.files import galaxy, write_image, write_spectrum
@@ -111,30 +111,30 @@ def products(tmp_path: Path) -> list[int]:
 def test_making_subjects_twice_makes_them_once(products: list[int]) -> None:
     project = make_project()
     make_workflow(project)
-    assert services.make_subjects(project=project, product_ids=products) == 3
-    assert services.make_subjects(project=project, product_ids=products) == 0
+    assert from_planes.make_subjects(project=project, product_ids=products) == 3
+    assert from_planes.make_subjects(project=project, product_ids=products) == 0
     assert Subject.objects.filter(project=project).count() == 3
     assert SetMemberSubject.objects.count() == 2  # the workflow asks about images
 
 
 def test_a_workflow_made_later_gets_the_subjects_when_they_are_made_again(products: list[int]) -> None:
     project = make_project()
-    services.make_subjects(project=project, product_ids=products)
+    from_planes.make_subjects(project=project, product_ids=products)
     workflow = make_workflow(project, kind="spectrum")
     assert not services.subjects_of(workflow).exists()
-    services.make_subjects(project=project, product_ids=products)
+    from_planes.make_subjects(project=project, product_ids=products)
     assert [subject.kind for subject in services.subjects_of(workflow)] == ["spectrum"]
 
 
 def test_two_projects_may_ask_about_the_same_product(products: list[int]) -> None:
     first, second = make_project(), make_project()
-    assert services.make_subjects(project=first, product_ids=products) == 3
-    assert services.make_subjects(project=second, product_ids=products) == 3
+    assert from_planes.make_subjects(project=first, product_ids=products) == 3
+    assert from_planes.make_subjects(project=second, product_ids=products) == 3
 
 
 def test_a_picture_is_rendered_once_under_an_unguessable_name_with_its_extension(products: list[int]) -> None:
     project = make_project()
-    services.make_subjects(project=project, product_ids=products)
+    from_planes.make_subjects(project=project, product_ids=products)
     subjects = list(Subject.objects.filter(kind="image").select_related("plane__shard"))
     services.render_subjects(subjects)()
     files = sorted(path.relative_to(settings.MEDIA_ROOT) for path in Path(settings.MEDIA_ROOT).rglob("*.jpg"))
@@ -157,7 +157,7 @@ def test_a_picture_is_rendered_once_under_an_unguessable_name_with_its_extension
 
 def test_a_spectrum_gets_a_picture_and_its_numbers(products: list[int]) -> None:
     project = make_project()
-    services.make_subjects(project=project, product_ids=products)
+    from_planes.make_subjects(project=project, product_ids=products)
     services.render_subjects(Subject.objects.filter(kind="spectrum").select_related("plane__shard"))()
     picture, data = Media.objects.get(role="location"), Media.objects.get(role="spectrum_data")
     assert (picture.media_type, picture.path[-4:]) == ("image/png", ".png")
@@ -168,6 +168,6 @@ def test_a_spectrum_gets_a_picture_and_its_numbers(products: list[int]) -> None:
 
 def test_rendering_that_is_not_committed_leaves_no_row(products: list[int]) -> None:
     project = make_project()
-    services.make_subjects(project=project, product_ids=products)
+    from_planes.make_subjects(project=project, product_ids=products)
     services.render_subjects(Subject.objects.all())
     assert not Media.objects.exists()
