@@ -152,48 +152,6 @@ def _write_version(workflow: Workflow) -> None:
     )
 
 
-@transaction.atomic
-def make_subjects(*, project: Project, product_ids: list[int]) -> int:
-    """One subject for each plane of the products, in the subject sets of the workflows of its kind.
-
-    Returns:
-        How many subjects are new; a plane that is a subject already stays one subject.
-    """
-    planes = list(Plane.objects.filter(product_id__in=product_ids).select_related("product").order_by("id"))
-    before = Subject.objects.filter(project=project).count()
-    Subject.objects.bulk_create(
-        [Subject(project=project, plane=plane, kind=plane.product.kind, metadata=_metadata(plane)) for plane in planes],
-        ignore_conflicts=True,
-        batch_size=1000,
-    )
-    subjects = Subject.objects.filter(project=project, plane__in=planes)
-    for kind in ("image", "spectrum"):
-        sets = SubjectSet.objects.filter(workflows__project=project, workflows__subject_kind=kind).distinct()
-        for subject_set in sets:
-            SetMemberSubject.objects.bulk_create(
-                [SetMemberSubject(subject_set=subject_set, subject=s) for s in subjects.filter(kind=kind)],
-                ignore_conflicts=True,
-                batch_size=1000,
-            )
-    return Subject.objects.filter(project=project).count() - before
-
-
-def _metadata(plane: Plane) -> dict[str, Any]:
-    """What a volunteer may read beside a picture. Keys with # are hidden from volunteers, as in Zooniverse."""
-    product = plane.product
-    shown = {
-        "instrument": product.instrument,
-        "filter": product.filter_name,
-        "object": product.object_name,
-        "right ascension": None if product.ra_deg is None else round(product.ra_deg, 6),
-        "declination": None if product.dec_deg is None else round(product.dec_deg, 6),
-        "exposure time (s)": product.exposure_time_s,
-        "#dp_id": product.dp_id,
-        "#cutout": plane.number,
-    }
-    return {name: value for name, value in shown.items() if value not in {None, ""}}
-
-
 def subjects_of(workflow: Workflow) -> QuerySet[Subject]:
     """The subjects in a workflow's subject sets."""
     members = SetMemberSubject.objects.filter(subject_set__workflows=workflow)
