@@ -17,8 +17,8 @@ from classifier.cutouts import (
     normalise_plane,
     saturated_share,
 )
-from classifier.fits.bands import find_bands
-from classifier.fits.content import Cutout, CutSpec, HeaderFacts
+from classifier.fits.bands import Band
+from classifier.fits.content import Cutout, CutSpec
 from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError
 from classifier.fits.headers import Hdu
 from classifier.fits.images import OnePlane, Scaling, mean_plane, open_images
@@ -52,7 +52,13 @@ class _Frame:
 
 
 def take_cutouts(
-    *, stored: Stored, hdus: Sequence[Hdu], facts: HeaderFacts, spec: CutSpec, limits: Limits
+    *,
+    stored: Stored,
+    hdus: Sequence[Hdu],
+    bands: Sequence[Band] | None,
+    target: tuple[float | None, float | None],
+    spec: CutSpec,
+    limits: Limits,
 ) -> tuple[Cutout, ...]:
     """Cut the subjects out of a file's science images.
 
@@ -64,7 +70,8 @@ def take_cutouts(
     Args:
         stored: The open file.
         hdus: The science images.
-        facts: The target's position.
+        bands: Three bands among them, red first; None where there are not.
+        target: Its right ascension and declination in degrees, as far as the header tells them.
         spec: Size and positions.
         limits: Most cut-outs.
 
@@ -75,9 +82,9 @@ def take_cutouts(
     """
     if spec.positions is not None and len(spec.positions) > limits.cutouts:
         raise NoScienceDataError(f"{len(spec.positions):,} positions are more than {limits.cutouts:,}.")
-    with _open_frames(stored, hdus, limits=limits) as frames:
+    with _open_frames(stored, hdus, bands, limits=limits) as frames:
         if spec.positions is None:
-            cutouts = tuple(_default_cut(frame, facts, spec.size_px) for frame in frames)
+            cutouts = tuple(_default_cut(frame, target, spec.size_px) for frame in frames)
         else:
             cutouts = tuple(_cuts_at(frames, spec))
     if not cutouts:
@@ -89,8 +96,9 @@ def take_cutouts(
 
 
 @contextmanager
-def _open_frames(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[_Frame]]:
-    bands = find_bands(hdus)
+def _open_frames(
+    stored: Stored, hdus: Sequence[Hdu], bands: Sequence[Band] | None, *, limits: Limits
+) -> Iterator[list[_Frame]]:
     with open_images(stored, hdus, limits=limits) as images:
         if bands is None:
             yield [_Frame(hdu, (image,), celestial_wcs(hdu.header)) for hdu, image in zip(hdus, images, strict=True)]
@@ -112,14 +120,13 @@ def _cuts_at(frames: Sequence[_Frame], spec: CutSpec) -> Iterator[Cutout]:
                 break
 
 
-def _default_cut(frame: _Frame, facts: HeaderFacts, size_px: int) -> Cutout:
+def _default_cut(frame: _Frame, target: tuple[float | None, float | None], size_px: int) -> Cutout:
     height, width = frame.shape
     if max(height, width) <= TARGET_FRAME_RATIO * size_px and min(height, width) > size_px:
-        target = None
-        if facts.ra_deg is not None and facts.dec_deg is not None:
-            target = frame.find(facts.ra_deg, facts.dec_deg)
-        if target is not None:
-            return _cut_at(frame, target, size_px=size_px, position_index=None)
+        ra_deg, dec_deg = target
+        pixel = None if ra_deg is None or dec_deg is None else frame.find(ra_deg, dec_deg)
+        if pixel is not None:
+            return _cut_at(frame, pixel, size_px=size_px, position_index=None)
     averaged = [average_frame(source, size_px=size_px) for source in frame.sources]
     scale = averaged[0][1]
     return _cutout(

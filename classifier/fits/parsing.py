@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from classifier.fits.bands import find_bands
 from classifier.fits.content import CutSpec, FitsContent
 from classifier.fits.cutting import take_cutouts
 from classifier.fits.errors import (
@@ -59,7 +61,12 @@ def _parse(stored: Stored, *, spec: CutSpec, limits: Limits) -> FitsContent:
     elif is_line_spectrum(science[0]):
         spectrum = read_line_spectrum(stored, science[0], headers)
     else:
-        cutouts = take_cutouts(stored=stored, hdus=science, facts=facts, spec=spec, limits=limits)
+        bands = find_bands(science)
+        if bands is not None and (names := [band.name for band in reversed(bands) if band.name]):
+            facts = replace(facts, filter=", ".join(names))
+        cutouts = take_cutouts(
+            stored=stored, hdus=science, bands=bands, target=(facts.ra_deg, facts.dec_deg), spec=spec, limits=limits
+        )
         return FitsContent(
             kind="image",
             facts=facts,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.visualization import ZScaleInterval
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -27,11 +28,14 @@ from classifier.rendering import (
     encode_display_plane,
     encode_jpeg,
     enlarge,
+    render_bands,
     render_planes,
     render_spectrum,
     sky_limits,
     spectrum_json,
+    stretch_bands,
     stretch_planes,
+    zscale_limits,
 )
 from classifier.spectrum_picture import tick_positions
 
@@ -118,6 +122,75 @@ def test_a_jpeg_looks_like_what_was_stretched() -> None:
     (picture,) = stretch_planes(sky(1))
     encoded = encode_jpeg(picture, size_px=128)
     assert np.abs(np.asarray(Image.open(io.BytesIO(encoded))).astype(int) - picture).mean() < 4
+
+
+def three_bands(*brightness: float) -> NDArray[np.float16]:
+    """One picture of noise with a source of that brightness in red, green and blue."""
+    bands = np.random.default_rng(0).normal(size=(1, 3, 128, 128))
+    bands[0, :, 60:68, 60:68] += np.array(brightness)[:, None, None]
+    return bands.astype(np.float16)
+
+
+def test_a_source_has_the_colour_of_its_bands() -> None:
+    (picture,) = stretch_bands(three_bands(400.0, 100.0, 20.0))
+    red, green, blue = picture[60:68, 60:68].reshape(-1, 3).mean(axis=0)
+    assert red > 1.5 * green > 1.5 * blue
+    assert red > 240
+
+
+def test_the_sky_has_no_colour() -> None:
+    (picture,) = stretch_bands(three_bands(400.0, 100.0, 20.0))
+    red, green, blue = np.median(picture.reshape(-1, 3), axis=0)
+    assert max(red, green, blue) - min(red, green, blue) < 12
+
+
+def test_equal_bands_are_grey_and_as_bright_as_their_mean() -> None:
+    plane = sky(1)
+    (colour,) = stretch_bands(np.repeat(plane[:, None], 3, axis=1))
+    (grey,) = stretch_planes(plane)
+    assert np.abs(colour.astype(int) - grey[..., None].astype(int)).max() <= 2
+
+
+def test_a_colour_is_kept_where_a_band_would_pass_white() -> None:
+    (faint,), (bright,) = stretch_bands(three_bands(90.0, 45.0, 45.0)), stretch_bands(three_bands(9e3, 4.5e3, 4.5e3))
+    for picture in (faint, bright):
+        red, green, blue = picture[62:66, 62:66].reshape(-1, 3).mean(axis=0)
+        assert green / red == pytest.approx(0.5, abs=0.06)
+        assert blue / red == pytest.approx(0.5, abs=0.06)
+
+
+@given(hnp.arrays(np.float16, (1, 3, 9, 9), elements=st.floats(-1000, 60000, width=16)))
+def test_any_bands_become_a_picture(bands: NDArray[np.float16]) -> None:
+    assert stretch_bands(bands).shape == (1, 9, 9, 3)
+
+
+def test_a_colour_jpeg_has_three_channels_and_the_size_of_the_display() -> None:
+    (encoded,) = render_bands(three_bands(400.0, 100.0, 20.0))
+    image = Image.open(io.BytesIO(encoded))
+    assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (DISPLAY_SIZE_PX, DISPLAY_SIZE_PX))
+
+
+@given(st.integers(0, 10**9), st.integers(3, 150), st.integers(3, 150), st.floats(0.0, 1000.0))
+def test_zscale_limits_agree_with_astropy(seed: int, height: int, width: int, source: float) -> None:
+    # Noise has no ties, so that rounding decides no rejection.
+    rng = np.random.default_rng(seed)
+    plane = rng.normal(size=(height, width)) + source * (rng.uniform(size=(height, width)) < 0.1)
+    plane = plane.astype(np.float16)
+    expected = ZScaleInterval().get_limits(plane.astype(np.float64))
+    (limits,) = zscale_limits(plane[None])
+    assert limits == pytest.approx(expected, abs=1e-3 * float(plane.max() - plane.min()))
+
+
+def test_zscale_limits_of_a_batch_are_those_of_each_plane() -> None:
+    planes = sky(5)
+    planes[2] *= np.float16(7)
+    expected = [ZScaleInterval().get_limits(plane.astype(np.float64)) for plane in planes]
+    assert np.allclose(zscale_limits(planes), expected, atol=1e-4)
+
+
+def test_pictures_can_be_made_with_zscale_limits() -> None:
+    planes = sky(1)
+    assert render_planes(planes, limits=zscale_limits(planes)) != render_planes(planes)
 
 
 def test_enlarging_agrees_with_pillow_and_keeps_proportions() -> None:
