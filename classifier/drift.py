@@ -94,7 +94,8 @@ def control_limits(n: int, *, reference_hits: int, reference_n: int, tail: float
     # The variance of the share, and the Beta distribution that has it.
     size = n / (1 + (n - 1) * spread) - 1
     low_share, high_share = betaincinv(mean * size, (1 - mean) * size, [tail, 1 - tail])
-    return Limits(low=float(low_share), high=float(high_share))
+    # Whole subjects, so that a night without any is inside where nothing is expected.
+    return Limits(low=float(np.floor(low_share * n)) / n, high=float(np.ceil(high_share * n)) / n)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,11 @@ class Place:
     distance: float
     route_id: int
 
+    @property
+    def text(self) -> str:
+        """As it stands in an address; exact, so that no page repeats or leaves out a subject."""
+        return f"{self.distance!r},{self.route_id}"
+
 
 def list_oddest(among: RouteFilter, *, after: Place | None = None, limit: int = 24) -> list[Place]:
     """The routes of a policy whose subjects lie farthest from all that the model knows, farthest first.

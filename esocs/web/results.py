@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 
 from classifier.calibration import apply_temperature
 from esocs.crowd import queries
@@ -133,26 +133,37 @@ def _list_accepted(workflow: Workflow, *, filters: Filters, after: int, limit: i
     routes = queries.list_accepted(workflow, answer=filters.answer).filter(pk__gt=after).order_by("pk")
     if filters.subject is not None:
         routes = routes.filter(prediction__subject_id=filters.subject)
-    pictures = Media.objects.filter(role=Media.Role.LOCATION)
     page = list(
-        routes.select_related("prediction__subject", "prediction__model_version")
-        .defer("prediction__embedding", "prediction__model_version__card")
-        .prefetch_related(Prefetch("prediction__subject__media", queryset=pictures, to_attr="pictures"))[: limit + 1]
+        routes.select_related("prediction__subject", "prediction__model_version").defer(
+            "prediction__embedding", "prediction__model_version__card"
+        )[: limit + 1]
     )
     shown = page[:limit]
-    found = queries.list_results(workflow).filter(subject__in=[route.prediction.subject_id for route in shown])
-    statuses = {status.subject_id: status for status in found}
-    rows = [
+    rows = read_machine_rows(workflow, [(route.prediction, route) for route in shown])
+    return ResultPage(rows=rows, next_after=shown[-1].pk if len(page) > limit else None)
+
+
+def read_machine_rows(workflow: Workflow, found: Sequence[tuple[Prediction, Route | None]]) -> list[ResultRow]:
+    """The lines of predicted subjects, whether or not people were asked about them, by a fixed number of statements.
+
+    Args:
+        workflow: in which they are subjects.
+        found: each prediction, with `subject` and `model_version` selected, and its route where there is one.
+    """
+    subjects = [prediction.subject for prediction, _ in found]
+    pictures = Media.objects.filter(role=Media.Role.LOCATION)
+    prefetch_related_objects(subjects, Prefetch("media", queryset=pictures, to_attr="pictures"))
+    statuses = {status.subject_id: status for status in queries.list_results(workflow).filter(subject__in=subjects)}
+    return [
         _row(
             workflow,
-            subject=route.prediction.subject,
+            subject=prediction.subject,
             route=route,
-            prediction=route.prediction,
-            status=statuses.get(route.prediction.subject_id),
+            prediction=prediction,
+            status=statuses.get(prediction.subject_id),
         )
-        for route in shown
+        for prediction, route in found
     ]
-    return ResultPage(rows=rows, next_after=shown[-1].pk if len(page) > limit else None)
 
 
 def _champion_predictions(workflow: Workflow, subject_ids: list[int]) -> dict[int, Prediction]:

@@ -15,6 +15,7 @@ from esocs.projects.services import ensure_pictures
 from esocs.web.results import Share, probability_shares, vote_shares
 from esocs.web.retirement_words import ChangeLine, describe_changes
 from esocs.web.review import waits_for_expert
+from esocs.web.similar import SHOWN_BESIDE_A_SUBJECT, SimilarPage, read_similar
 from esocs.web.task_summaries import SummaryView, view_summaries
 
 
@@ -50,6 +51,7 @@ class SubjectPage:
     gold: list[tuple[GoldStandard, str]]
     changes: list[ChangeLine]
     summaries: list[SummaryView]
+    similar: SimilarPage | None
 
     @property
     def waits_for_expert(self) -> bool:
@@ -94,6 +96,7 @@ def read_subject_page(workflow: Workflow, subject_id: int) -> SubjectPage:
         ],
         changes=describe_changes(result.changes, labels),
         summaries=view_summaries(workflow, result.summaries, result.pictures),
+        similar=read_similar(workflow, subject_id, limit=SHOWN_BESIDE_A_SUBJECT),
     )
 
 

@@ -10,6 +10,7 @@ from django.urls import URLPattern, re_path
 from esocs.web.policy import under_policy
 from esocs.web.views import (
     classify,
+    drift,
     exports,
     home,
     operations,
@@ -18,6 +19,7 @@ from esocs.web.views import (
     results,
     retirement,
     review,
+    similar,
     volunteers,
 )
 
@@ -44,6 +46,10 @@ urlpatterns = [
     page(WORKFLOW + "classify/", classify.classify, "classify"),
     page(WORKFLOW + "results/", results.workflow_results, "results"),
     page(WORKFLOW + r"results/(?P<subject_id>\d+)/", results.subject_result, "subject-result"),
+    page(WORKFLOW + r"results/(?P<subject_id>\d+)/similar/", similar.similar, "similar"),
+    page(WORKFLOW + r"results/(?P<subject_id>\d+)/picture/", similar.picture, "picture"),
+    page(WORKFLOW + "oddest/", similar.oddest, "oddest"),
+    page(WORKFLOW + "drift/", drift.drift, "drift"),
     page(WORKFLOW + "review/", review.review, "review"),
     page(WORKFLOW + "review/audit/", review.draw, "draw-audit"),
     page(WORKFLOW + "volunteers/", volunteers.volunteers, "volunteers"),

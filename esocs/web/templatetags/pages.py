@@ -30,6 +30,14 @@ def probability(value: float | None) -> str:
 
 
 @register.filter
+def chance(value: float | None) -> str:
+    """The probability of something by chance: `0.23`, or `< 0.001`."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+@register.filter
 def thousands(value: int | None) -> str:
     """12345 as `12,345`."""
     return "–" if value is None else f"{value:,}"

@@ -4,6 +4,7 @@ import htmx from "htmx.org";
 import { csrfToken } from "../shared/cookies";
 import "./review.css";
 import "./crowd.css";
+import "./machine.css";
 
 // Set before htmx looks at the page: nothing on these pages needs evaluated text or injected styles.
 htmx.config.allowEval = false;
