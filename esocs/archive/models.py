@@ -94,7 +94,9 @@ class Shard(models.Model):
     sha256 = models.CharField(max_length=64)
     shape = ArrayField(models.PositiveIntegerField(), help_text="(planes, …) of float16.")
     display_path = models.CharField(
-        max_length=400, blank=True, help_text="The spectra for eyes: an .npz with one (3, n) array a plane."
+        max_length=400,
+        blank=True,
+        help_text="For eyes: an .npz with an array a plane, (3, n) of a spectrum, (3, H, W) of bands.",
     )
     created_at = models.DateTimeField(db_default=Now())
 

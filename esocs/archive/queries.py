@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from numpy.typing import NDArray
 
 from classifier.fits.content import DisplaySpectrum
 from esocs.archive.models import IngestBatch, Product, Shard
@@ -65,3 +67,19 @@ def read_display_spectrum(shard: Shard, index: int) -> DisplaySpectrum:
         wavelength_min_nm=float(seen.min()),
         wavelength_max_nm=float(seen.max()),
     )
+
+
+def read_bands(shard: Shard, indices: Iterable[int]) -> dict[int, NDArray[np.float16]]:
+    """The three bands of those planes of an image shard that have them.
+
+    Args:
+        shard: of images.
+        indices: places of planes in it.
+
+    Returns:
+        place → float16 (3, H, W): red, green, blue, each in units of its own sky noise.
+    """
+    if shard.kind != Product.Kind.IMAGE or not shard.display_path:
+        return {}
+    with np.load(settings.SHARD_ROOT / shard.display_path, allow_pickle=False) as arrays:
+        return {index: arrays[str(index)] for index in indices if str(index) in arrays}

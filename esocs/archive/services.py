@@ -249,7 +249,9 @@ def _rejected(batch_id: int, path: Path, error: FitsError) -> Product:
 def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> None:
     if not cuts:
         return
-    shard = _write_shard(batch_id, Product.Kind.IMAGE, np.stack([cut.plane for _, (_, cut) in cuts]))
+    bands = {str(index): cut.bands for index, (_, (_, cut)) in enumerate(cuts) if cut.bands is not None}
+    planes = np.stack([cut.plane for _, (_, cut) in cuts])
+    shard = _write_shard(batch_id, Product.Kind.IMAGE, planes, display=bands or None)
     insert_rows(
         [
             Plane(
