@@ -16,14 +16,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.utils.text import slugify
+from numpy.typing import NDArray
 
 from classifier.errors import EsocsError
-from classifier.rendering import DISPLAY_SIZE_PX, render_planes, spectrum_json
+from classifier.rendering import DISPLAY_SIZE_PX, render_bands, render_planes, spectrum_json
 from classifier.shards import open_shard
 from classifier.spectrum_picture import render_spectrum
 from esocs.accounts.models import User
 from esocs.archive.models import Plane, Shard
-from esocs.archive.queries import read_display_spectrum
+from esocs.archive.queries import read_bands, read_display_spectrum
 from esocs.projects import rules
 from esocs.projects.models import (
     Media,
@@ -192,10 +193,22 @@ def _render_images(shard: Shard, subjects: list[Subject]) -> list[Media]:
     media = []
     for start in range(0, len(subjects), RENDER_BATCH):
         batch = subjects[start : start + RENDER_BATCH]
-        pixels = np.stack([planes[_plane(subject).shard_index] for subject in batch])
-        for subject, jpeg in zip(batch, render_planes(pixels), strict=True):
+        indices = [_plane(subject).shard_index for subject in batch]
+        for subject, jpeg in zip(batch, _jpegs(shard, planes, indices), strict=True):
             media.append(_store(subject, jpeg, "image/jpeg", ".jpg", size_px=(DISPLAY_SIZE_PX, DISPLAY_SIZE_PX)))
     return media
+
+
+def _jpegs(shard: Shard, planes: NDArray[np.float16], indices: list[int]) -> list[bytes]:
+    """Planes in grey, and in colour those of which the file held three bands."""
+    bands = read_bands(shard, indices)
+    pictures: dict[int, bytes] = {}
+    if bands:
+        pictures |= zip(bands, render_bands(np.stack(list(bands.values()))), strict=True)
+    grey = [index for index in indices if index not in bands]
+    if grey:
+        pictures |= zip(grey, render_planes(np.stack([planes[index] for index in grey])), strict=True)
+    return [pictures[index] for index in indices]
 
 
 def _render_spectra(shard: Shard, subjects: list[Subject]) -> list[Media]:
