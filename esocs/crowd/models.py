@@ -102,6 +102,7 @@ class SubjectStatus(models.Model):
         CONTESTED = "contested"
         FLAGGED = "flagged"
         AUDIT = "audit"
+        DISAGREES = "disagrees", "Volunteers disagree with the machine"  # in the blind audit, unconfirmed
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="statuses")
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="statuses")
@@ -172,6 +173,24 @@ class SubjectStatus(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_id} in {self.workflow_id}: {self.state}"
+
+
+class Publication(models.Model):
+    """A routed subject that a day's votes are spent on. Where votes are budgeted, nothing is published without one."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="publications")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="publications")
+    route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="publications")
+    day = models.DateField(help_text="UTC, by the database's clock.")
+    votes = models.FloatField(help_text="How many it was expected to take.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workflow", "subject"], name="publication_unique")]
+        indexes = [models.Index(fields=["workflow", "day"], name="publication_day")]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} on {self.day}"
 
 
 class StatusChange(models.Model):

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 
 from classifier.calibration import apply_temperature
 from esocs.crowd import posterior
+from esocs.crowd.budget import PUBLISHED
 from esocs.crowd.epochs import EpochStart, ensure_epoch
 from esocs.crowd.models import Consensus, GoldStandard, SubjectStatus
 from esocs.jobs.services import enqueue_many
@@ -17,9 +18,6 @@ from esocs.machine.models import ModelVersion, ReservedSubject, Route
 from esocs.projects.models import SetMemberSubject, Subject, SubjectSet, Workflow
 from esocs.projects.rules import count_answers
 from esocs.projects.services import render_subjects
-
-# Asked of people. An accepted prediction needs nobody.
-PUBLISHED = (Route.Decision.VOLUNTEERS, Route.Decision.AUDIT, Route.Decision.EXPERTS)
 
 SUBJECTS_PER_JOB = 250
 
@@ -147,7 +145,8 @@ def _start_consensus(workflow: Workflow, start: EpochStart, subject_ids: list[in
 def _machine_priors(workflow: Workflow, routes: list[Route]) -> list[list[int] | None]:
     """Each route's fixed-point machine prior; None where the machine must be silent.
 
-    Silent in the blind audit, on what the model was trained on, and where it is out of its distribution.
+    Silent in the blind audit, on what the model was trained on, where it is out of its distribution, and on what was
+    accepted until the alarm said that the machine errs there more often than it was believed.
     """
     if not routes:
         return []
@@ -163,7 +162,7 @@ def _machine_priors(workflow: Workflow, routes: list[Route]) -> list[list[int] |
     return [
         None
         if route.decision == Route.Decision.AUDIT
-        or route.reason == "out_of_distribution"
+        or route.reason in {"out_of_distribution", "withdrawn"}
         or route.prediction.subject_id in trained_on
         else [int(units) for units in row]
         for route, row in zip(routes, fixed, strict=True)

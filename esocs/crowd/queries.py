@@ -86,14 +86,15 @@ def summarise_workflow(workflow: Workflow) -> WorkflowSummary:
 
 def count_current_routes(workflow: Workflow) -> dict[str, int]:
     """Where the champion's newest policy sends the workflow's subjects."""
-    policy = _current_policy_id(workflow)
+    policy = current_policy_id(workflow)
     if policy is None:
         return {}
     rows = Route.objects.filter(policy_id=policy).values_list("decision").annotate(n=Count("id")).order_by()
     return dict(rows)
 
 
-def _current_policy_id(workflow: Workflow) -> int | None:
+def current_policy_id(workflow: Workflow) -> int | None:
+    """The champion's newest policy."""
     champions = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION)
     return champions.order_by("-policies__number").values_list("policies__id", flat=True).first()
 
@@ -131,7 +132,7 @@ def list_results(
 
 def list_accepted(workflow: Workflow, *, answer: int | None = None) -> QuerySet[Route]:
     """What the machine answered alone, under the newest policy of the champion."""
-    rows = Route.objects.filter(policy_id=_current_policy_id(workflow), decision=Route.Decision.ACCEPT)
+    rows = Route.objects.filter(policy_id=current_policy_id(workflow), decision=Route.Decision.ACCEPT)
     if answer is not None:
         rows = rows.filter(answer=answer)
     return rows.select_related("prediction__subject__plane__product").order_by("-score")

@@ -27,18 +27,19 @@ class ReviewCounts:
     contested: int
     flagged: int
     audit: int
+    disagrees: int
 
     @property
     def total(self) -> int:
-        return self.routed + self.contested + self.flagged + self.audit
+        return self.routed + self.contested + self.flagged + self.audit + self.disagrees
 
 
 def count_review(workflow: Workflow) -> ReviewCounts:
-    """What waits: sent to the experts by the machine's route or a reservation, contested, flagged, drawn for audit."""
+    """What waits: sent by the machine's route or a reservation, contested, flagged, or of one of the two audits."""
     rows = SubjectStatus.objects.filter(workflow=workflow)
     counts = rows.aggregate(
         routed=Count("id", filter=Q(audience="experts", state="open")),
-        **{name: Count("id", filter=Q(review=name)) for name in ("contested", "flagged", "audit")},
+        **{name: Count("id", filter=Q(review=name)) for name in ("contested", "flagged", "audit", "disagrees")},
     )
     return ReviewCounts(**counts)
 

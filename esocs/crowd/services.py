@@ -1,5 +1,6 @@
 """The crowd's writes, as the doors call them. Each verb has a module of its own beside this one."""
 
+from esocs.crowd.budget import plan_publication
 from esocs.crowd.epochs import ensure_epoch
 from esocs.crowd.handout import QueuedSubject, hand_out_subjects, release_reservations
 from esocs.crowd.publication import add_to_set, order_expert_tasks, publish_for_experts, publish_routes
@@ -19,6 +20,7 @@ __all__ = [
     "ensure_epoch",
     "hand_out_subjects",
     "order_expert_tasks",
+    "plan_publication",
     "publish_for_experts",
     "publish_routes",
     "record_classification",

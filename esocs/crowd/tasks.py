@@ -1,4 +1,4 @@
-"""The crowd's background work: publish what was routed, fit skill, follow changed rules, summarise, tidy up."""
+"""The crowd's background work: publish what was routed, watch the audit, fit skill, follow rules, summarise, tidy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models.functions import Now
 
-from esocs.crowd import services
+from esocs.crowd import services, watch
 from esocs.crowd.epochs import forget_unused_epochs
 from esocs.crowd.models import Assignment, SubjectRule
 from esocs.crowd.monitoring import measure_reliability, order_reliability
@@ -18,14 +18,18 @@ from esocs.crowd.summarising import list_workflows_to_summarise, summarise_workf
 from esocs.jobs import registry
 from esocs.jobs.models import Job
 from esocs.jobs.registry import Effect, JobContext
-from esocs.jobs.services import enqueue
-from esocs.machine.models import Route, RoutingPolicy
+from esocs.jobs.services import enqueue, enqueue_many
+from esocs.machine.models import ModelVersion, Route, RoutingPolicy
+from esocs.machine.rules import read_settings
 from esocs.projects.models import Workflow
 
 registry.periodic("crowd.refit", every_s=settings.SKILL_REFIT_EVERY_S)
 registry.periodic("crowd.summarise", every_s=60)
 registry.periodic("crowd.follow_settings", every_s=60)
 registry.periodic("crowd.sweep_assignments", every_s=600)
+registry.periodic("crowd.watch_audit", every_s=300)
+# Hourly, for what is left of a day; its first run after midnight spends the new day's votes.
+registry.periodic("crowd.publish_waiting", every_s=3600)
 registry.periodic("crowd.measure_reliability", every_s=600)
 
 
@@ -34,9 +38,35 @@ def publish(job: JobContext) -> Effect | None:
     workflow = Workflow.objects.get(pk=job.payload["workflow_id"])
     if "subject_ids" in job.payload:
         return services.publish_for_experts(workflow=workflow, subject_ids=job.payload["subject_ids"])
+    if "route_ids" in job.payload:
+        return services.publish_routes(workflow=workflow, routes=Route.objects.filter(pk__in=job.payload["route_ids"]))
+    if read_settings(workflow.routing).votes_per_day is not None:
+        return services.plan_publication(workflow)
     first, last = job.payload["first_prediction"], job.payload["last_prediction"]
     routes = Route.objects.filter(policy_id=job.payload["policy_id"], prediction_id__gte=first, prediction_id__lte=last)
     return services.publish_routes(workflow=workflow, routes=routes)
+
+
+@registry.handler("crowd.publish_waiting")
+def publish_waiting(job: JobContext) -> Effect | None:
+    """With a workflow: spend what is left of today's votes. Without: order it for each that has a machine."""
+    if "workflow_id" in job.payload:
+        return services.plan_publication(Workflow.objects.get(pk=job.payload["workflow_id"]))
+    champions = ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION, workflow__active=True)
+    items = [
+        (f"workflow/{pk}/{job.key}", {"workflow_id": pk}) for pk in champions.values_list("workflow_id", flat=True)
+    ]
+    return lambda: (enqueue_many("crowd.publish_waiting", items=items), None)[1]
+
+
+@registry.handler("crowd.watch_audit")
+def watch_audit(job: JobContext) -> Effect | None:
+    """With a policy: watch its audit. Without: order it for every policy in force."""
+    if "policy_id" in job.payload:
+        policy = RoutingPolicy.objects.select_related("model_version__workflow").get(pk=job.payload["policy_id"])
+        return watch.watch_policy(policy)
+    items = [(f"policy/{policy.pk}/{job.key}", {"policy_id": policy.pk}) for policy in watch.list_watched()]
+    return lambda: (enqueue_many("crowd.watch_audit", items=items), None)[1]
 
 
 @registry.handler("crowd.refit")
