@@ -218,7 +218,8 @@ def grid_from_pool(
     counts = _growing(least + int(np.ceil(2 * np.sqrt(least))), sample_size, growth)
     if len(pool_scores) == 0 or len(counts) == 0:
         return np.empty(0)
-    ranks = np.ceil(counts * (len(pool_scores) / sample_size)).astype(np.int64)
+    # In whole numbers: a rounded product may pass the pool's size.
+    ranks = -(-counts * len(pool_scores) // sample_size)
     thresholds = _unique_falling(np.sort(pool_scores)[::-1][ranks - 1])
     return thresholds[thresholds >= 0]
 

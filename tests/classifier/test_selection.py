@@ -94,6 +94,15 @@ def test_a_grid_from_the_pool_expects_more_than_the_least_number():
     assert len(grid_from_pool(pool, sample_size=300, alpha=0.01, delta=0.05)) == 0
 
 
+@given(pool=st.integers(1, 10_000), size=st.integers(300, 2000))
+@settings(max_examples=60, deadline=None)
+def test_a_grid_from_a_pool_of_any_size_ends_at_its_lowest_score(pool, size):
+    scores = np.linspace(0.1, 1, pool)
+    grid = grid_from_pool(scores, sample_size=size, alpha=0.05, delta=0.05)
+    assert grid[-1] == scores[0]
+    assert (np.diff(grid) < 0).all()
+
+
 def test_the_first_step_forgives_what_a_quarter_of_the_sample_allows():
     scores = np.random.default_rng(0).random(2000)
     grid = grid_from_calibration(scores, alpha=0.01, delta=0.05)
