@@ -160,6 +160,8 @@ INDEX_MEMORY_MB = env.int("ESOCS_INDEX_MEMORY_MB", 1024)
 # --- files ------------------------------------------------------------------------------------------------------
 MEDIA_ROOT = Path(env.str("ESOCS_MEDIA_ROOT", str(VAR / "media")))
 MEDIA_URL = "/media/"
+# A picture that a project's people upload; Zooniverse's own programs send at most a megabyte.
+UPLOAD_LIMIT_BYTES = env.int("ESOCS_UPLOAD_LIMIT_BYTES", 10 * 1024 * 1024)
 SHARD_ROOT = Path(env.str("ESOCS_SHARD_ROOT", str(VAR / "shards")))
 WEIGHTS_ROOT = Path(env.str("ESOCS_WEIGHTS_ROOT", str(VAR / "weights")))
 EXPORT_ROOT = Path(env.str("ESOCS_EXPORT_ROOT", str(VAR / "exports")))

@@ -1,49 +1,40 @@
-"""Who may see and do what in a project, for this door. `ProjectRole` rows are the source of truth."""
+"""This door's errors for those who may not, and the workflows that volunteers' answers ask after.
+
+Who may do what is the projects room's rule (`esocs.projects.access`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from django.db.models import Q, QuerySet
 
 from esocs.accounts.identity import Identity
 from esocs.panoptes.errors import ForbiddenError, NotFoundError, NotSignedInError
-from esocs.projects.models import Project, ProjectRole, Subject, Workflow
+from esocs.projects.access import (
+    EXPERTS,
+    ROLES,
+    has_role_in,
+    is_collaborator,
+    list_collaborated_projects,
+    list_visible_projects,
+    list_visible_subjects,
+    list_visible_workflows,
+)
+from esocs.projects.models import Project, Workflow
 
-# Those who may read a project's classifications and order its exports.
-COLLABORATORS = frozenset({ProjectRole.Role.OWNER, ProjectRole.Role.COLLABORATOR})
-# Those who may be shown what waits for experts.
-EXPERTS = COLLABORATORS | {ProjectRole.Role.EXPERT}
-# Those who may enter a project that is not open to everybody.
-ROLES = frozenset(ProjectRole.Role)
-
-
-def list_visible_projects(identity: Identity) -> QuerySet[Project]:
-    """Live public projects, and those in which the asker has a part; all of them for staff."""
-    return Project.objects.filter(_visible_to(identity)).order_by("id")
-
-
-def list_visible_workflows(identity: Identity) -> QuerySet[Workflow]:
-    """The workflows of the visible projects."""
-    return Workflow.objects.filter(_visible_to(identity, "project__")).order_by("id")
-
-
-def list_visible_subjects(identity: Identity) -> QuerySet[Subject]:
-    """The subjects of the visible projects."""
-    return Subject.objects.filter(_visible_to(identity, "project__")).order_by("id")
-
-
-def _visible_to(identity: Identity, prefix: str = "") -> Q:
-    if identity.is_staff:
-        return Q()
-    visible = Q(**{f"{prefix}live": True, f"{prefix}private": False})
-    if identity.user_id is not None:
-        roles = ProjectRole.objects.filter(user_id=identity.user_id)
-        visible |= Q(**{f"{prefix}owner_id": identity.user_id})
-        visible |= Q(**{f"{prefix}id__in": roles.values("project_id")})
-    return visible
+__all__ = [
+    "OpenWorkflow",
+    "forget_workflows",
+    "is_collaborator",
+    "is_expert",
+    "list_collaborated_projects",
+    "list_visible_projects",
+    "list_visible_subjects",
+    "list_visible_workflows",
+    "open_workflow",
+    "require_collaborator",
+    "require_signed_in",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +46,7 @@ class OpenWorkflow:
     live: bool
     private: bool
     owner_id: int
+    grouped: bool = False
 
 
 # Every answer of every volunteer asks whether the project is open. It is looked up once in this time in each process,
@@ -86,12 +78,14 @@ def _recall(workflow_id: int) -> OpenWorkflow | None:
     until, workflow = _remembered.get(workflow_id, (0.0, None))
     if workflow is not None and now < until:
         return workflow
-    names = ("project_id", "project__live", "project__private", "project__owner_id")
+    names = ("project_id", "project__live", "project__private", "project__owner_id", "grouped")
     row = Workflow.objects.filter(id=workflow_id).values_list(*names).first()
     if row is None:
         return None
-    project_id, live, private, owner_id = row
-    workflow = OpenWorkflow(id=workflow_id, project_id=project_id, live=live, private=private, owner_id=owner_id)
+    project_id, live, private, owner_id, grouped = row
+    workflow = OpenWorkflow(
+        id=workflow_id, project_id=project_id, live=live, private=private, owner_id=owner_id, grouped=grouped
+    )
     if len(_remembered) >= MOST_REMEMBERED:
         _remembered.clear()
     _remembered[workflow_id] = (now + REMEMBERED_FOR_S, workflow)
@@ -103,31 +97,8 @@ def is_expert(identity: Identity, workflow: OpenWorkflow) -> bool:
     return _has_role(identity, workflow, EXPERTS)
 
 
-def _has_role(identity: Identity, workflow: OpenWorkflow, roles: Iterable[str]) -> bool:
-    if identity.user_id is None:
-        return False
-    if identity.is_staff or identity.user_id == workflow.owner_id:
-        return True
-    held = ProjectRole.objects.filter(project_id=workflow.project_id, user_id=identity.user_id, role__in=roles)
-    return held.exists()
-
-
-def is_collaborator(identity: Identity, project: Project) -> bool:
-    if identity.user_id is None:
-        return False
-    if identity.is_staff or project.owner_id == identity.user_id:
-        return True
-    roles = ProjectRole.objects.filter(project=project, user_id=identity.user_id, role__in=COLLABORATORS)
-    return roles.exists()
-
-
-def list_collaborated_projects(identity: Identity) -> QuerySet[Project]:
-    """The projects whose classifications the asker may read."""
-    if identity.is_staff:
-        return Project.objects.all()
-    user_id = identity.user_id or 0
-    roles = ProjectRole.objects.filter(user_id=user_id, role__in=COLLABORATORS)
-    return Project.objects.filter(Q(owner_id=user_id) | Q(id__in=roles.values("project_id")))
+def _has_role(identity: Identity, workflow: OpenWorkflow, roles: frozenset[str]) -> bool:
+    return has_role_in(identity, project_id=workflow.project_id, owner_id=workflow.owner_id, roles=roles)
 
 
 def require_signed_in(identity: Identity) -> int:

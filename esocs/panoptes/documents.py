@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
 from esocs.accounts.models import User
 from esocs.crowd.models import Classification, SubjectStatus
 from esocs.crowd.services import QueuedSubject, Recorded
-from esocs.projects.models import Media, Project, Subject, SubjectSet, Workflow
+from esocs.projects.models import Collection, Media, Project, Subject, SubjectSet, Workflow, is_remote
 
 Document = dict[str, Any]
 NOTHING_COUNTED = {"subjects": 0, "retired": 0, "classifications": 0}
@@ -28,7 +29,8 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _ids(rows: Iterable[Any]) -> list[str]:
+def ids_of(rows: Iterable[Any]) -> list[str]:
+    """The rows' ids as links write them."""
     return [str(row.pk) for row in rows]
 
 
@@ -68,8 +70,10 @@ def _project_document(project: Project, counts: Mapping[str, int]) -> Document:
         "launch_approved": project.live,
         "state": "live" if project.live else "development",
         "configuration": project.configuration,
-        "tags": [],
-        "urls": [],
+        "tags": project.tags,
+        "urls": project.urls,
+        "researcher_quote": project.researcher_quote,
+        "workflow_description": project.workflow_description,
         "redirect": "",
         "subjects_count": counts["subjects"],
         "retired_subjects_count": counts["retired"],
@@ -78,11 +82,11 @@ def _project_document(project: Project, counts: Mapping[str, int]) -> Document:
         "created_at": timestamp(project.created_at),
         "updated_at": timestamp(project.updated_at),
         "links": {
-            "owner": _owner_link(project.owner),
-            "workflows": _ids(workflows),
-            "active_workflows": _ids(workflow for workflow in workflows if workflow.active),
-            "subject_sets": _ids(project.subject_sets.all()),
-            "project_roles": _ids(project.roles.all()),
+            "owner": owner_link(project.owner),
+            "workflows": ids_of(workflows),
+            "active_workflows": ids_of(workflow for workflow in workflows if workflow.active),
+            "subject_sets": ids_of(project.subject_sets.all()),
+            "project_roles": _first_roles(project),
             "pages": [],
             "organization": None,
             **{
@@ -93,7 +97,16 @@ def _project_document(project: Project, counts: Mapping[str, int]) -> Document:
     }
 
 
-def _owner_link(owner: User) -> Document:
+def _first_roles(project: Project) -> list[str]:
+    """One id a person, whatever the number of their roles: that of their first row."""
+    first: dict[int, int] = {}
+    for row in project.roles.all():
+        first[row.user_id] = min(row.pk, first.get(row.user_id, row.pk))
+    return [str(pk) for pk in sorted(first.values())]
+
+
+def owner_link(owner: User) -> Document:
+    """A polymorphic link to a person."""
     name = str(owner)
     return {"id": str(owner.pk), "type": "users", "href": f"/users/{owner.pk}", "display_name": name}
 
@@ -140,14 +153,16 @@ def _workflow_document(workflow: Workflow, counts: Mapping[str, int]) -> Documen
         "first_task": workflow.first_task,
         "tasks": inject_strings(workflow.tasks, workflow.strings),
         "strings": workflow.strings,
-        "steps": [],
+        "steps": workflow.steps,
         "configuration": workflow.configuration,
         "retirement": workflow.retirement or {"criteria": "classification_count", "options": {"count": 15}},
         "prioritized": workflow.prioritized,
         "grouped": workflow.grouped,
         "pairwise": workflow.pairwise,
-        "mobile_friendly": True,
-        "public_gold_standard": False,
+        "mobile_friendly": workflow.mobile_friendly,
+        "public_gold_standard": workflow.public_gold_standard,
+        "serialize_with_project": workflow.serialize_with_project,
+        "display_order": workflow.display_order,
         "subjects_count": counts["subjects"],
         "retired_set_member_subjects_count": counts["retired"],
         "classifications_count": counts["classifications"],
@@ -158,8 +173,8 @@ def _workflow_document(workflow: Workflow, counts: Mapping[str, int]) -> Documen
         "esocs": {"subject_kind": workflow.subject_kind},
         "links": {
             "project": str(workflow.project_id),
-            "subject_sets": _ids(workflow.subject_sets.all()),
-            "tutorial_subject": None,
+            "subject_sets": ids_of(workflow.subject_sets.all()),
+            "tutorial_subject": str(workflow.tutorial_subject_id) if workflow.tutorial_subject_id else None,
             "published_version": None,
             "classifications_export": {
                 "href": f"{href}/classifications_export",
@@ -188,11 +203,28 @@ def inject_strings(tasks: Mapping[str, Any], strings: Mapping[str, str]) -> Docu
 
 def with_subject_links(subjects: QuerySet[Subject]) -> QuerySet[Subject]:
     """The rows with all that `subject_document` reads."""
-    return subjects.prefetch_related(Prefetch("media", Media.objects.order_by("position")), "set_members")
+    return subjects.prefetch_related(
+        Prefetch("media", Media.objects.order_by("position")),
+        Prefetch("collections", Collection.objects.filter(private=False).only("id")),
+        "set_members",
+    )
 
 
-def subject_document(subject: Subject, *, site: str) -> Document:
-    """A subject of `with_subject_links`. `site` is the address of this server, without a slash."""
+def absolute(url: str, *, site: str) -> str:
+    """A medium's address for a client: remote media keep theirs, whatever path the queue wrote before it."""
+    rest = url.removeprefix(settings.MEDIA_URL)
+    return rest if is_remote(rest) else site + url
+
+
+def subject_document(subject: Subject, *, site: str, uploads: Mapping[int, str] | None = None) -> Document:
+    """A subject of `with_subject_links`.
+
+    Args:
+        subject: which.
+        site: the address of this server, without a slash.
+        uploads: where the files of these media are to be PUT, in the place of the address they will have.
+    """
+    uploads = uploads or {}
     media = list(subject.media.all())
     data = [row for row in media if row.role == Media.Role.SPECTRUM_DATA]
     members = list(subject.set_members.all())
@@ -200,15 +232,19 @@ def subject_document(subject: Subject, *, site: str) -> Document:
         "id": str(subject.pk),
         "href": f"/subjects/{subject.pk}",
         "metadata": subject.metadata,
-        "locations": [{row.media_type: site + row.url} for row in media if row.role == Media.Role.LOCATION],
+        "locations": [
+            {row.media_type: uploads.get(row.pk) or absolute(row.url, site=site)}
+            for row in media
+            if row.role == Media.Role.LOCATION
+        ],
         "created_at": timestamp(subject.created_at),
         "updated_at": timestamp(subject.updated_at),
         "esocs": {"kind": subject.kind, "spectrum_data": site + data[0].url if data else None},
         "links": {
             "project": str(subject.project_id),
-            "collections": [],
+            "collections": ids_of(subject.collections.all()),
             "subject_sets": [str(member.subject_set_id) for member in members],
-            "set_member_subjects": _ids(members),
+            "set_member_subjects": ids_of(members),
         },
     }
 
@@ -220,7 +256,7 @@ def queued_subject_document(subject: QueuedSubject, *, site: str, project_id: in
         "id": str(subject.subject_id),
         "href": f"/subjects/{subject.subject_id}",
         "metadata": subject.metadata,
-        "locations": [{media_type: site + url} for media_type, url in subject.locations],
+        "locations": [{media_type: absolute(url, site=site)} for media_type, url in subject.locations],
         "created_at": timestamp(subject.created_at),
         "updated_at": timestamp(subject.updated_at),
         "retired": False,

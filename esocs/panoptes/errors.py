@@ -97,6 +97,34 @@ class InvalidRequestError(EsocsError):
     status = 422
 
 
+class PreconditionRequiredError(EsocsError):
+    """A change came without saying which state of the resource it is about."""
+
+    code = "precondition_required"
+    status = 428
+
+
+class PreconditionFailedError(EsocsError):
+    """A change is about a state of the resource that is no more."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class UploadLinkInvalidError(EsocsError):
+    """The link for an upload was altered, or its time is over."""
+
+    code = "upload_link_invalid"
+    status = 403
+
+
+class TooManyRequestsError(EsocsError):
+    """The same person or address asks too often."""
+
+    code = "too_many_requests"
+    status = 429
+
+
 class MethodNotAllowedError(EsocsError):
     """The address exists and does not take this method."""
 

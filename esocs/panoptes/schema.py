@@ -23,11 +23,13 @@ MAP: Schema = {"type": "object", "additionalProperties": True}
 TEXTS: Schema = {"type": "array", "items": TEXT}
 
 
-def _nullable(schema: Schema) -> Schema:
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
     return {**schema, "nullable": True}
 
 
-def _object(_optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+def object_of(_optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    """An object of exactly these members, all of them required but the optional ones."""
     required = [name for name in properties if name not in _optional]
     return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
 
@@ -36,10 +38,10 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-RESOURCE_LINK = _object(href=TEXT, type=TEXT)
-SUBJECT_LINKS = _object(project=ID, collections=IDS, subject_sets=IDS, set_member_subjects=IDS)
-ESOCS_SUBJECT = _object(
-    kind={"type": "string", "enum": ["image", "spectrum"]}, spectrum_data=_nullable({"type": "string", "format": "uri"})
+RESOURCE_LINK = object_of(href=TEXT, type=TEXT)
+SUBJECT_LINKS = object_of(project=ID, collections=IDS, subject_sets=IDS, set_member_subjects=IDS)
+ESOCS_SUBJECT = object_of(
+    kind={"type": "string", "enum": ["image", "spectrum"]}, spectrum_data=nullable({"type": "string", "format": "uri"})
 )
 LOCATIONS: Schema = {
     "type": "array",
@@ -58,19 +60,19 @@ _SUBJECT: dict[str, Schema] = {
 }
 
 COMPONENTS: dict[str, Schema] = {
-    "Error": _object(
+    "Error": object_of(
         ("error", "error_description"),
         errors={
             "type": "array",
             "minItems": 1,
-            "items": _object(
+            "items": object_of(
                 ("hint",), message=TEXT, code={**TEXT, "description": "Stable; see docs/errors.md."}, hint=TEXT
             ),
         },
         error=TEXT,
         error_description=TEXT,
     ),
-    "Project": _object(
+    "Project": object_of(
         id=ID,
         href=TEXT,
         display_name=TEXT,
@@ -87,6 +89,8 @@ COMPONENTS: dict[str, Schema] = {
         configuration=MAP,
         tags=TEXTS,
         urls={"type": "array", "items": MAP},
+        researcher_quote=TEXT,
+        workflow_description=TEXT,
         redirect=TEXT,
         subjects_count=COUNT,
         retired_subjects_count=COUNT,
@@ -94,20 +98,20 @@ COMPONENTS: dict[str, Schema] = {
         completeness=SHARE,
         created_at=TIME,
         updated_at=TIME,
-        links=_object(
-            owner=_object(id=ID, type=TEXT, href=TEXT, display_name=TEXT),
+        links=object_of(
+            owner=object_of(id=ID, type=TEXT, href=TEXT, display_name=TEXT),
             workflows=IDS,
             active_workflows=IDS,
             subject_sets=IDS,
             project_roles=IDS,
             pages=IDS,
-            organization=_nullable(ID),
+            organization=nullable(ID),
             classifications_export=RESOURCE_LINK,
             subjects_export=RESOURCE_LINK,
             workflows_export=RESOURCE_LINK,
         ),
     ),
-    "Workflow": _object(
+    "Workflow": object_of(
         id=ID,
         href=TEXT,
         display_name=TEXT,
@@ -126,24 +130,26 @@ COMPONENTS: dict[str, Schema] = {
         pairwise=FLAG,
         mobile_friendly=FLAG,
         public_gold_standard=FLAG,
+        serialize_with_project=FLAG,
+        display_order=nullable({"type": "integer"}),
         subjects_count=COUNT,
         retired_set_member_subjects_count=COUNT,
         classifications_count=COUNT,
         completeness=SHARE,
-        finished_at=_nullable(TIME),
+        finished_at=nullable(TIME),
         created_at=TIME,
         updated_at=TIME,
-        esocs=_object(subject_kind=TEXT),
-        links=_object(
+        esocs=object_of(subject_kind=TEXT),
+        links=object_of(
             project=ID,
             subject_sets=IDS,
-            tutorial_subject=_nullable(ID),
-            published_version=_nullable(ID),
+            tutorial_subject=nullable(ID),
+            published_version=nullable(ID),
             classifications_export=RESOURCE_LINK,
         ),
     ),
-    "Subject": _object((), **_SUBJECT),
-    "QueuedSubject": _object(
+    "Subject": object_of((), **_SUBJECT),
+    "QueuedSubject": object_of(
         (),
         **_SUBJECT,
         retired=FLAG,
@@ -154,24 +160,24 @@ COMPONENTS: dict[str, Schema] = {
         selection_state=TEXT,
         selected_at=TIME,
     ),
-    "Classification": _object(
+    "Classification": object_of(
         id=ID,
         href=TEXT,
         annotations={"type": "array", "items": MAP},
         metadata=MAP,
         completed=FLAG,
-        gold_standard=_nullable(FLAG),
+        gold_standard=nullable(FLAG),
         created_at=TIME,
         updated_at=TIME,
-        links=_object(
+        links=object_of(
             project=ID,
             workflow=ID,
-            user=_nullable(ID),
-            user_group=_nullable(ID),
+            user=nullable(ID),
+            user_group=nullable(ID),
             subjects=IDS,
         ),
     ),
-    "User": _object(
+    "User": object_of(
         ("email", "admin"),
         id=ID,
         href=TEXT,
@@ -185,7 +191,7 @@ COMPONENTS: dict[str, Schema] = {
         updated_at=TIME,
         links=MAP,
     ),
-    "Media": _object(
+    "Media": object_of(
         id=ID,
         href=TEXT,
         src={"type": "string", "format": "uri"},
@@ -199,9 +205,9 @@ COMPONENTS: dict[str, Schema] = {
             "required": ["state", "recipients"],
             "properties": {"state": {"type": "string", "enum": ["creating", "ready", "failed"]}},
         },
-        links=_object(linked=_object(href=TEXT, id=ID, type=TEXT)),
+        links=object_of(linked=object_of(href=TEXT, id=ID, type=TEXT)),
     ),
-    "ClassificationRequest": _object(classifications=CLASSIFICATION_SCHEMA),
+    "ClassificationRequest": object_of(classifications=CLASSIFICATION_SCHEMA),
 }
 
 PROJECT, WORKFLOW, SUBJECT, QUEUED_SUBJECT = "Project", "Workflow", "Subject", "QueuedSubject"
@@ -210,13 +216,13 @@ CLASSIFICATION, USER, MEDIA = "Classification", "User", "Media"
 CLASSIFICATION_BODY: Schema = {"application/json": _ref("ClassificationRequest")}
 EXPORT_BODY: Schema = {"application/json": {"type": "object", "properties": {"media": MAP}}}
 SIGN_IN_BODY: Schema = {
-    "application/json": _object(
-        authenticity_token=TEXT, user=_object(("remember_me",), login=TEXT, password=TEXT, remember_me=FLAG)
+    "application/json": object_of(
+        authenticity_token=TEXT, user=object_of(("remember_me",), login=TEXT, password=TEXT, remember_me=FLAG)
     )
 }
-SIGN_IN: Schema = _object(login=TEXT)
-TOKEN_BODY: Schema = _object(grant_type={"type": "string", "enum": ["password"]}, client_id=TEXT)
-TOKEN: Schema = _object(access_token=TEXT, token_type=TEXT, expires_in=COUNT, scope=TEXT, created_at=COUNT)
+SIGN_IN: Schema = object_of(login=TEXT)
+TOKEN_BODY: Schema = object_of(grant_type={"type": "string", "enum": ["password"]}, client_id=TEXT)
+TOKEN: Schema = object_of(access_token=TEXT, token_type=TEXT, expires_in=COUNT, scope=TEXT, created_at=COUNT)
 
 ERRORS: dict[str, OpenApiResponse] = {
     "4XX": OpenApiResponse(_ref("Error"), description="What is wrong with the request, under a stable code.")
@@ -225,7 +231,7 @@ ERRORS: dict[str, OpenApiResponse] = {
 
 def answer(plural: str, component: str) -> Schema:
     """The frame around documents of a component."""
-    return _object((), **{plural: {"type": "array", "items": _ref(component)}, "links": MAP, "meta": MAP})
+    return object_of((), **{plural: {"type": "array", "items": _ref(component)}, "links": MAP, "meta": MAP})
 
 
 def query(name: str, description: str, *, required: bool = False) -> OpenApiParameter:
@@ -246,5 +252,7 @@ PAGE = [
 
 def add_components(result: Schema, **_: Any) -> Schema:
     """drf-spectacular's hook: put the named schemas where the references point."""
-    result.setdefault("components", {}).setdefault("schemas", {}).update(COMPONENTS)
+    from esocs.panoptes.resource_schemas import RESOURCES  # which is written in this module's words
+
+    result.setdefault("components", {}).setdefault("schemas", {}).update({**COMPONENTS, **RESOURCES})
     return result

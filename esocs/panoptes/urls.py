@@ -2,41 +2,105 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.views import APIView
 
+from esocs.panoptes.views import (
+    collections,
+    guides,
+    people,
+    preferences,
+    projects,
+    roles,
+    statuses,
+    subject_sets,
+    subjects,
+    translations,
+    workflows,
+)
+from esocs.panoptes.views.classification_scopes import GoldStandardList, IncompleteList
 from esocs.panoptes.views.classifications import (
     ClassificationDetail,
     ClassificationList,
     ProjectClassificationList,
 )
 from esocs.panoptes.views.exports import ExportFile, ExportOrder, WorkflowExportOrder
-from esocs.panoptes.views.people import Me
-from esocs.panoptes.views.projects import ProjectDetail, ProjectList
 from esocs.panoptes.views.sign_in import SignIn
-from esocs.panoptes.views.subjects import SubjectDetail, SubjectQueue
 from esocs.panoptes.views.tokens import Token
 from esocs.panoptes.views.unknown import Unknown
-from esocs.panoptes.views.workflows import WorkflowDetail, WorkflowList
+from esocs.panoptes.views.uploads import Upload
 
 app_name = "panoptes"
 
 EXPORT = r"(?P<pk>[^/]+)/(?P<kind>[a-z_]+)_export$"
 
+
+def resource(plural: str, listing: type[APIView], detail: type[APIView]) -> list[URLPattern]:
+    """A resource's two addresses; they are named as the resource, in the plural and in the singular."""
+    singular = plural.removesuffix("es") if plural.endswith("statuses") else plural.removesuffix("s")
+    return [
+        path(f"api/{plural}", listing.as_view(), name=plural.replace("_", "-")),
+        path(f"api/{plural}/<str:pk>", detail.as_view(), name=singular.replace("_", "-")),
+    ]
+
+
 urlpatterns = [
-    path("api/projects", ProjectList.as_view(), name="projects"),
-    path("api/projects/<str:pk>", ProjectDetail.as_view(), name="project"),
+    *resource("projects", projects.ProjectList, projects.ProjectDetail),
     re_path(rf"^api/projects/{EXPORT}", ExportOrder.as_view(), name="project-export"),
-    path("api/workflows", WorkflowList.as_view(), name="workflows"),
-    path("api/workflows/<str:pk>", WorkflowDetail.as_view(), name="workflow"),
+    *resource("workflows", workflows.WorkflowList, workflows.WorkflowDetail),
     re_path(rf"^api/workflows/{EXPORT}", WorkflowExportOrder.as_view(), name="workflow-export"),
-    path("api/subjects/queued", SubjectQueue.as_view(), name="queue"),
-    path("api/subjects/<str:pk>", SubjectDetail.as_view(), name="subject"),
+    path("api/workflows/<str:pk>/retired_subjects", workflows.RetiredSubjects.as_view(), name="retired-subjects"),
+    path("api/workflows/<str:pk>/unretire_subjects", workflows.ReopenedSubjects.as_view(), name="reopened-subjects"),
+    path("api/workflows/<str:pk>/versions", workflows.WorkflowVersions.as_view(), name="versions"),
+    path("api/workflows/<str:pk>/versions/<str:version>", workflows.WorkflowVersionShown.as_view(), name="version"),
+    path("api/workflows/<str:pk>/links/subject_sets", workflows.WorkflowSubjectSets.as_view(), name="workflow-sets"),
+    path(
+        "api/workflows/<str:pk>/links/subject_sets/<str:ids>",
+        workflows.WorkflowSubjectSetsTaken.as_view(),
+        name="workflow-sets-taken",
+    ),
+    *resource("workflow_versions", workflows.VersionList, workflows.VersionDetail),
+    *resource("subject_sets", subject_sets.SubjectSetList, subject_sets.SubjectSetDetail),
+    path("api/subject_sets/<str:pk>/links/subjects", subject_sets.SubjectSetSubjects.as_view(), name="set-subjects"),
+    path(
+        "api/subject_sets/<str:pk>/links/subjects/<str:ids>",
+        subject_sets.SubjectSetSubjectsTaken.as_view(),
+        name="set-subjects-taken",
+    ),
+    *resource("set_member_subjects", subject_sets.MemberList, subject_sets.MemberDetail),
+    *resource("subject_workflow_statuses", statuses.StatusList, statuses.StatusDetail),
+    path("api/subjects/queued", subjects.SubjectQueue.as_view(), name="queue"),
+    path("api/subjects/selection", subjects.SubjectSelection.as_view(), name="selection"),
+    *resource("subjects", subjects.SubjectList, subjects.SubjectDetail),
+    path("api/uploads/<str:token>", Upload.as_view(), name="upload"),
     path("api/classifications", ClassificationList.as_view(), name="classifications"),
     path("api/classifications/project", ProjectClassificationList.as_view(), name="project-classifications"),
+    path("api/classifications/gold_standard", GoldStandardList.as_view(), name="gold-standard-classifications"),
+    path("api/classifications/incomplete", IncompleteList.as_view(), name="incomplete-classifications"),
     path("api/classifications/<str:pk>", ClassificationDetail.as_view(), name="classification"),
     path("api/exports/<str:token>/<str:name>", ExportFile.as_view(), name="export-file"),
-    path("api/me", Me.as_view(), name="me"),
+    *resource("users", people.UserList, people.UserDetail),
+    path("api/me", people.Me.as_view(), name="me"),
+    *resource("project_roles", roles.RoleList, roles.RoleDetail),
+    path("api/project_preferences/update_settings", preferences.SettingsUpdate.as_view(), name="update-settings"),
+    path("api/project_preferences/read_settings", preferences.SettingsRead.as_view(), name="read-settings"),
+    *resource("project_preferences", preferences.PreferenceList, preferences.PreferenceDetail),
+    *resource("tutorials", guides.TutorialList, guides.TutorialDetail),
+    path("api/tutorials/<str:pk>/links/workflows", guides.TutorialWorkflows.as_view(), name="tutorial-workflows"),
+    *resource("field_guides", guides.FieldGuideList, guides.FieldGuideDetail),
+    *resource("translations", translations.TranslationList, translations.TranslationDetail),
+    *resource("collections", collections.CollectionList, collections.CollectionDetail),
+    re_path(
+        r"^api/collections/(?P<pk>[^/]+)/links/(?P<link>subjects|default_subject)$",
+        collections.CollectionSubjects.as_view(),
+        name="collection-subjects",
+    ),
+    path(
+        "api/collections/<str:pk>/links/subjects/<str:ids>",
+        collections.CollectionSubjectsTaken.as_view(),
+        name="collection-subjects-taken",
+    ),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[]), name="schema"),
     path("users/sign_in", SignIn.as_view(), name="sign-in"),
     path("oauth/token", Token.as_view(), name="token"),

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from esocs.projects.models import Media, Project, ProjectRole, Subject, SubjectSet, Workflow, WorkflowVersion
+from esocs.projects.models import (
+    Collection,
+    FieldGuide,
+    Media,
+    Project,
+    ProjectPreference,
+    ProjectRole,
+    Subject,
+    SubjectSet,
+    Translation,
+    Tutorial,
+    Workflow,
+    WorkflowVersion,
+)
 
 
 class ProjectRoleInline(admin.TabularInline[ProjectRole, Project]):
@@ -24,6 +37,7 @@ class ProjectAdmin(admin.ModelAdmin[Project]):
 class WorkflowAdmin(admin.ModelAdmin[Workflow]):
     list_display = ["display_name", "project", "subject_kind", "active", "version"]
     list_filter = ["active", "subject_kind"]
+    raw_id_fields = ["tutorial_subject"]
     # What is asked changes by a service, which writes the version that labels are later read from.
     readonly_fields = ["tasks", "strings", "major_version", "minor_version"]
 
@@ -32,7 +46,13 @@ class WorkflowAdmin(admin.ModelAdmin[Workflow]):
 class SubjectAdmin(admin.ModelAdmin[Subject]):
     list_display = ["id", "project", "kind", "created_at"]
     list_filter = ["kind", "project"]
-    raw_id_fields = ["plane"]
+    raw_id_fields = ["plane", "uploader"]
 
 
-admin.site.register([SubjectSet, WorkflowVersion, Media])
+@admin.register(Collection)
+class CollectionAdmin(admin.ModelAdmin[Collection]):
+    list_display = ["display_name", "owner", "favorite", "private"]
+    raw_id_fields = ["owner", "subjects", "default_subject"]
+
+
+admin.site.register([SubjectSet, WorkflowVersion, Media, Tutorial, FieldGuide, Translation, ProjectPreference])

@@ -23,6 +23,10 @@ class Project(models.Model):
     live = models.BooleanField(default=False, help_text="Open to everybody; before that, to its people only.")
     private = models.BooleanField(default=False)
     configuration = models.JSONField(default=dict, blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    urls = models.JSONField(default=list, blank=True, help_text='[{"label": …, "url": …}]: links beside the project.')
+    researcher_quote = models.TextField(blank=True)
+    workflow_description = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -42,6 +46,8 @@ class ProjectRole(models.Model):
         EXPERT = "expert"
         MODERATOR = "moderator"
         TESTER = "tester"
+        TRANSLATOR = "translator"
+        SCIENTIST = "scientist"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="roles")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="project_roles")
@@ -100,6 +106,14 @@ class Workflow(models.Model):
     prioritized = models.BooleanField(default=False)
     grouped = models.BooleanField(default=False)
     pairwise = models.BooleanField(default=False)
+    steps = models.JSONField(default=list, blank=True, help_text="[[step key, {taskKeys, next}], …], or none.")
+    mobile_friendly = models.BooleanField(default=True)
+    public_gold_standard = models.BooleanField(default=False)
+    display_order = models.IntegerField(null=True, blank=True)
+    serialize_with_project = models.BooleanField(default=True)
+    tutorial_subject = models.ForeignKey(
+        "projects.Subject", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     subject_sets = models.ManyToManyField(SubjectSet, related_name="workflows", blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
@@ -150,6 +164,9 @@ class Subject(models.Model):
     plane = models.ForeignKey(Plane, null=True, on_delete=models.PROTECT, related_name="subjects")
     kind = models.CharField(max_length=8, choices=[("image", "image"), ("spectrum", "spectrum")])
     metadata = models.JSONField(default=dict, help_text="Shown to volunteers; keys with # are hidden from them.")
+    uploader = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -180,7 +197,10 @@ class SetMemberSubject(models.Model):
 
 
 class Media(models.Model):
-    """One rendered file of a subject. Its address is unguessable and ends in its type's extension."""
+    """One file of a subject: rendered here, uploaded, or kept by somebody else.
+
+    The address of a file of ours is unguessable and ends in its type's extension.
+    """
 
     class Role(models.TextChoices):
         LOCATION = "location"
@@ -191,8 +211,9 @@ class Media(models.Model):
     position = models.PositiveSmallIntegerField(default=0, help_text="Frame number among the locations.")
     media_type = models.CharField(max_length=40)
     name = models.UUIDField(default=uuid.uuid4, unique=True)
-    path = models.CharField(max_length=300, help_text="Below ESOCS_MEDIA_ROOT.")
-    size_bytes = models.PositiveIntegerField()
+    path = models.CharField(max_length=2000, help_text="Below ESOCS_MEDIA_ROOT, or the address of remote media.")
+    pending = models.BooleanField(db_default=False, default=False, help_text="Announced; its bytes have not come yet.")
+    size_bytes = models.PositiveIntegerField(help_text="0 for remote and pending media.")
     width_px = models.PositiveIntegerField(null=True)
     height_px = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -205,5 +226,115 @@ class Media(models.Model):
 
     @property
     def url(self) -> str:
-        """The path part of the address, without host."""
-        return f"{settings.MEDIA_URL}{self.path}"
+        """The path part of the address, without host; of remote media the whole address."""
+        return self.path if is_remote(self.path) else f"{settings.MEDIA_URL}{self.path}"
+
+
+def is_remote(path: str) -> bool:
+    """Whether a medium lies on somebody else's server."""
+    return path.startswith(("https://", "http://"))
+
+
+class Guide(models.Model):
+    """What a tutorial and a field guide have in common: pages of a project in a language."""
+
+    language = models.CharField(max_length=10, default="en")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class Tutorial(Guide):
+    """Steps that a volunteer reads before the first classification."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tutorials")
+    workflows = models.ManyToManyField(Workflow, related_name="tutorials", blank=True)
+    display_name = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=20, blank=True, help_text='"tutorial", "mini-course" or nothing.')
+    steps = models.JSONField(default=list)
+    configuration = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return self.display_name or f"tutorial {self.pk}"
+
+
+class FieldGuide(Guide):
+    """What a volunteer may look things up in while classifying."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="field_guides")
+    items = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"field guide {self.pk}"
+
+
+class Translation(models.Model):
+    """A resource's texts in another language. Those in its own language are read from the resource itself."""
+
+    class Kind(models.TextChoices):
+        PROJECT = "project"
+        WORKFLOW = "workflow"
+        TUTORIAL = "tutorial"
+        FIELD_GUIDE = "field_guide"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="translations")
+    kind = models.CharField(max_length=12, choices=Kind)
+    resource_id = models.PositiveBigIntegerField(help_text="The project's, workflow's, tutorial's or field guide's id.")
+    language = models.CharField(max_length=10, help_text="Lower case, such as fr or pt-br.")
+    strings = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "resource_id", "language"], name="translation_unique"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["project", "workflow", "tutorial", "field_guide"]),
+                name="translation_kind_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.resource_id} in {self.language}"
+
+
+class Collection(models.Model):
+    """Subjects that a person put together: favourites, or anything worth talking about."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="collections")
+    projects = models.ManyToManyField(Project, related_name="collections", blank=True)
+    display_name = models.CharField(max_length=200)
+    slug = models.CharField(max_length=300, help_text="owner-login/name, as in addresses.")
+    description = models.TextField(blank=True)
+    private = models.BooleanField(default=False)
+    favorite = models.BooleanField(default=False)
+    subjects = models.ManyToManyField(Subject, related_name="collections", blank=True)
+    default_subject = models.ForeignKey(Subject, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("slug"), name="collection_slug_unique")]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class ProjectPreference(models.Model):
+    """What a volunteer chose in a project (`preferences`), and what its owner set for them (`settings`)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="preferences")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="project_preferences")
+    preferences = models.JSONField(default=dict, blank=True)
+    settings = models.JSONField(default=dict, blank=True)
+    email_communication = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="project_preference_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.project}"

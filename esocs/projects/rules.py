@@ -8,6 +8,8 @@ from typing import Any
 
 from classifier.errors import EsocsError
 
+LONGEST_TASK_KEY = 40
+
 
 class UnknownTaskError(EsocsError):
     """An annotation answers a task that the workflow does not have."""
@@ -80,6 +82,34 @@ def build_question(*, question: str, answers: list[str], task_key: str = "T0") -
         **dict(zip(labels, answers, strict=True)),
     }
     return tasks, strings
+
+
+def check_tasks(tasks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tasks, if they can be asked.
+
+    Raises:
+        InvalidWorkflowError: a task is no object, or offers answers that have no label.
+    """
+    for key, task in tasks.items():
+        if not isinstance(task, Mapping) or not key or len(key) > LONGEST_TASK_KEY:
+            raise InvalidWorkflowError(f"Task {key[:60]!r} is not an object under a key of its own.")
+        if not isinstance(task.get("type", ""), str):
+            raise InvalidWorkflowError(f"The type of task {key!r} is not a text.")
+        answers = task.get("answers", [])
+        labelled = isinstance(answers, list) and all(
+            isinstance(answer, Mapping) and isinstance(answer.get("label"), str) for answer in answers
+        )
+        if not labelled:
+            raise InvalidWorkflowError(f"The answers of task {key!r} are not a list of objects with a label each.")
+    return tasks
+
+
+def check_first_task(tasks: Mapping[str, Any], first_task: str) -> str:
+    """The key of the task that is asked first: the named one, or the first of the keys where there is none such."""
+    if first_task in tasks or not tasks:
+        return first_task
+    questions = [key for key in tasks if key != "init"]
+    return min(questions) if questions else next(iter(tasks))
 
 
 def list_questions(tasks: Mapping[str, Any], first_task: str = "") -> list[Question]:

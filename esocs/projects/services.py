@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from esocs.accounts.models import User
 from esocs.archive.models import Plane, Shard
 from esocs.archive.queries import read_bands, read_display_spectrum
 from esocs.projects import rules
+from esocs.projects.media import new_path, write_file
 from esocs.projects.models import (
     Media,
     Project,
@@ -39,6 +37,8 @@ from esocs.projects.models import (
 
 SPECTRUM_WIDTH_PX, SPECTRUM_HEIGHT_PX = 848, 424
 RENDER_BATCH = 256
+# What makes a new major version: the questions are no longer the same.
+ASKED = ("tasks", "grouped", "pairwise", "prioritized", "first_task")
 
 
 class ProjectExistsError(EsocsError):
@@ -113,7 +113,7 @@ def create_workflow(
         routing=routing or {},
         active=active,
     )
-    _write_version(workflow)
+    write_version(workflow)
     subject_set, _ = SubjectSet.objects.get_or_create(project=project, display_name=f"{display_name}: archive")
     workflow.subject_sets.add(subject_set)
     return workflow
@@ -121,22 +121,37 @@ def create_workflow(
 
 @transaction.atomic
 def change_workflow(
-    workflow: Workflow, *, tasks: dict[str, Any] | None = None, strings: dict[str, str] | None = None
+    workflow: Workflow,
+    *,
+    tasks: dict[str, Any] | None = None,
+    strings: dict[str, str] | None = None,
+    **columns: Any,
 ) -> Workflow:
-    """Change what a workflow asks: new tasks are a new major version, new texts a new minor one (Panoptes' rule)."""
+    """Change a workflow: what it asks anew is a new major version, new texts are a new minor one (Panoptes' rule).
+
+    Args:
+        workflow: which.
+        tasks: with keys in the place of texts; None: as they are.
+        strings: the texts of those keys; None: as they are.
+        **columns: other columns by name.
+    """
     locked = Workflow.objects.select_for_update().get(pk=workflow.pk)
-    if tasks is not None and tasks != locked.tasks:
-        locked.tasks = tasks
+    if tasks is not None:
+        columns["tasks"] = tasks
+    if any(columns.get(name, getattr(locked, name)) != getattr(locked, name) for name in ASKED):
         locked.major_version += 1
     if strings is not None and strings != locked.strings:
         locked.strings = strings
         locked.minor_version += 1
+    for name, value in columns.items():
+        setattr(locked, name, value)
     locked.save()
-    _write_version(locked)
+    write_version(locked)
     return locked
 
 
-def _write_version(workflow: Workflow) -> None:
+def write_version(workflow: Workflow) -> None:
+    """Keep what a workflow asks now for the labels of its classifications; a version that exists stays as it is."""
     WorkflowVersion.objects.get_or_create(
         workflow=workflow,
         major=workflow.major_version,
@@ -239,13 +254,8 @@ def _store(
 ) -> Media:
     """Write one file under an unguessable name, whole or not at all."""
     name = uuid.uuid4()
-    relative = f"{name.hex[:2]}/{name}{extension}"
-    path = Path(settings.MEDIA_ROOT) / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).chmod(0o644)
-    os.replace(file.name, path)  # noqa: PTH105 - atomic, and says so
+    relative = new_path(name, extension)
+    write_file(relative, content)
     width, height = size_px or (None, None)
     return Media(
         subject=subject,

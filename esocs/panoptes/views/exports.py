@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from django.core.signing import BadSignature, Signer
 from django.http import StreamingHttpResponse
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -32,10 +35,11 @@ from esocs.panoptes.errors import (
 )
 from esocs.panoptes.parameters import parse_id
 from esocs.panoptes.views.base import PanoptesView
-from esocs.projects.models import Project, Workflow
+from esocs.projects.models import Project, SubjectSet
 from esocs.releases import queries
 from esocs.releases.columns import KINDS
 from esocs.releases.models import Export
+from esocs.releases.queries import Variant
 from esocs.releases.services import UnknownExportKindError, file_name, request_export
 
 LINK_AGE_S = 24 * 60 * 60
@@ -44,59 +48,81 @@ LINK_STEP_S = 60 * 60
 PIECE_BYTES = 1 << 18
 
 
+Part = dict[str, Any]
+"""`workflow` or `subject_set`, where the export is not of the whole project."""
+
+CONTENT_TYPES = {"text/csv": Export.Format.CSV, "application/vnd.apache.parquet": Export.Format.PARQUET}
+CONTENT_TYPE_OF = {str(file_format): content_type for content_type, file_format in CONTENT_TYPES.items()}
+
+
 class ExportOrder(PanoptesView):
-    """`/api/<projects|workflows>/:id/<kind>_export`."""
+    """`/api/<projects|workflows|subject_sets>/:id/<kind>_export`.
+
+    A GET asks after the last order of just the variant that its parameters name; a POST's `media` orders one:
+    `content_type`, and in `metadata` `pseudonymised`, `last_id`, `created_from` and `created_before`.
+    """
 
     plural = "projects"
 
     @extend_schema(responses={200: schema.answer("media", schema.MEDIA), **schema.ERRORS})
     def get(self, request: Request, pk: str, kind: str) -> Response:
-        project, workflow = self._find(pk, kind)
-        export = queries.find_latest_export(project=project, workflow=workflow, kind=kind)
+        project, scope = self._find(pk, kind)
+        asked = {name: value for name, value in request.query_params.items() if name != "content_type"}
+        variant = _read_variant(request.query_params.get("content_type", "text/csv"), asked)
+        export = queries.find_latest_export(project=project, kind=kind, variant=variant, **scope)
         if export is None:
             raise NotFoundError(f"No {kind}_export exists for {self.plural} #{pk}", hint="POST here to order one.")
         return self.answer("media", [self._document(export)])
 
     @extend_schema(request=schema.EXPORT_BODY, responses={201: schema.answer("media", schema.MEDIA), **schema.ERRORS})
     def post(self, request: Request, pk: str, kind: str) -> Response:
-        project, workflow = self._find(pk, kind)
-        _check_body(request.data)
+        project, scope = self._find(pk, kind)
+        variant = _read_body(request.data)
         user = User.objects.get(id=require_signed_in(self.identity))
-        export = request_export(project=project, workflow=workflow, kind=kind, user=user)
+        export = request_export(project=project, kind=kind, variant=variant, user=user, **scope)
         return self.answer("media", [self._document(export)], status=201)
 
-    def _find(self, pk: str, kind: str) -> tuple[Project, Workflow | None]:
+    def _find(self, pk: str, kind: str) -> tuple[Project, Part]:
         if kind == "workflow_contents":
             raise GoneError("The workflow contents are part of the workflows export.", hint="Order workflows_export.")
         if kind not in KINDS:
             raise UnknownExportKindError(f"There is no export of {kind!r}.", hint=f"Kinds: {', '.join(KINDS)}.")
-        project, workflow = self._find_resource(parse_id(pk, "id"))
+        project, scope = self._find_resource(parse_id(pk, "id"))
         require_collaborator(self.identity, project)
-        return project, workflow
+        return project, scope
 
-    def _find_resource(self, pk: int) -> tuple[Project, Workflow | None]:
+    def _find_resource(self, pk: int) -> tuple[Project, Part]:
         project = list_visible_projects(self.identity).filter(id=pk).first()
         if project is None:
             raise NotFoundError(f"Could not find project with id='{pk}'")
-        return project, None
+        return project, {}
 
     def _document(self, export: Export) -> Document:
-        pk = export.workflow_id or export.project_id
+        pk = export.workflow_id or export.subject_set_id or export.project_id
         href = f"/{self.plural}/{pk}/{export.kind}_export"
         failure = queries.find_failure(export)
         metadata: Document = {"state": "failed" if failure else export.state}
         metadata["recipients"] = [export.requested_by_id] if export.requested_by_id else []
         if failure:
             metadata["error"] = failure
-        if export.as_of is not None:
+        if export.as_of is not None and export.state == Export.State.READY:
             metadata["as_of"] = timestamp(export.as_of)
             metadata["row_count"] = export.row_count
             metadata["sha256"] = export.sha256
+        if export.pseudonymised:
+            metadata["pseudonymised"] = True
+        for name, value in (
+            ("last_id", export.after_id),
+            ("created_from", export.created_from),
+            ("created_before", export.created_before),
+        ):
+            if value is not None:
+                metadata[name] = str(value) if name == "last_id" else timestamp(value)
         return {
             "id": str(export.pk),
             "href": href,
             "src": f"{self.site}/api/exports/{_sign(export)}/{file_name(export)}",
-            "content_type": "text/csv",
+            "content_type": CONTENT_TYPE_OF[export.format],
             "media_type": f"{self.plural.removesuffix('s')}_{export.kind}_export",
             "external_link": False,
             "created_at": timestamp(export.created_at),
@@ -111,11 +137,24 @@ class WorkflowExportOrder(ExportOrder):
 
     plural = "workflows"
 
-    def _find_resource(self, pk: int) -> tuple[Project, Workflow | None]:
+    def _find_resource(self, pk: int) -> tuple[Project, Part]:
         workflow = list_visible_workflows(self.identity).filter(id=pk).select_related("project").first()
         if workflow is None:
             raise NotFoundError(f"Could not find workflow with id='{pk}'")
-        return workflow.project, workflow
+        return workflow.project, {"workflow": workflow}
+
+
+class SubjectSetExportOrder(ExportOrder):
+    """The same for a subject set: classifications, annotations and subjects."""
+
+    plural = "subject_sets"
+
+    def _find_resource(self, pk: int) -> tuple[Project, Part]:
+        projects = list_visible_projects(self.identity)
+        found = SubjectSet.objects.filter(id=pk, project__in=projects).select_related("project").first()
+        if found is None:
+            raise NotFoundError(f"Could not find subject_set with id='{pk}'")
+        return found.project, {"subject_set": found}
 
 
 class ExportFile(PanoptesView):
@@ -125,13 +164,19 @@ class ExportFile(PanoptesView):
 
     @extend_schema(
         operation_id="fetch_export",
-        responses={(200, "text/csv"): OpenApiTypes.STR, **schema.ERRORS},
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY,
+            **schema.ERRORS,
+        },
     )
     def get(self, request: Request, token: str, name: str) -> StreamingHttpResponse:
         export = _find_by_token(token)
         path = queries.export_path(export)
-        packed = "gzip" in _accepted_encodings(request)
-        response = StreamingHttpResponse(_pieces(path, unpack=not packed), content_type="text/csv; charset=utf-8")
+        is_csv = export.format == Export.Format.CSV
+        packed = is_csv and "gzip" in _accepted_encodings(request)
+        content_type = CONTENT_TYPE_OF[export.format] + ("; charset=utf-8" if is_csv else "")
+        response = StreamingHttpResponse(_pieces(path, unpack=is_csv and not packed), content_type=content_type)
         response["Content-Length"] = str(path.stat().st_size if packed else export.size_bytes)
         response["Content-Disposition"] = f'attachment; filename="{file_name(export)}"'
         response["Vary"] = "Accept-Encoding"
@@ -182,10 +227,48 @@ def _pieces(path: Path, *, unpack: bool) -> Iterator[bytes]:
             yield piece
 
 
-def _check_body(body: object) -> None:
+def _read_body(body: object) -> Variant:
     """Clients send `{"media": {"content_type": "text/csv"}}`, or nothing."""
     if not body:
-        return
+        return Variant()
     media = body.get("media") if isinstance(body, dict) else None
-    if not isinstance(media, dict) or media.get("content_type", "text/csv") != "text/csv":
-        raise InvalidRequestError('Exports are {"media": {"content_type": "text/csv"}}.')
+    if not isinstance(media, dict):
+        raise InvalidRequestError('Exports are ordered by {"media": {"content_type": "text/csv"}}.')
+    asked = media.get("metadata") or {}
+    if not isinstance(asked, dict):
+        raise InvalidRequestError("`metadata` is an object.")
+    return _read_variant(media.get("content_type", "text/csv"), asked)
+
+
+def _read_variant(content_type: object, asked: Mapping[str, object]) -> Variant:
+    if not isinstance(content_type, str) or content_type not in CONTENT_TYPES:
+        raise InvalidRequestError(f"An export is one of {', '.join(CONTENT_TYPES)}.")
+    last_id = asked.get("last_id")
+    return Variant(
+        format=CONTENT_TYPES[content_type],
+        pseudonymised=_read_boolean(asked.get("pseudonymised")),
+        after_id=None if last_id is None else parse_id(str(last_id), "last_id"),
+        created_from=_read_time(asked, "created_from"),
+        created_before=_read_time(asked, "created_before"),
+    )
+
+
+def _read_boolean(value: object) -> bool:
+    if value is None or value is False or value == "false":
+        return False
+    if value is True or value == "true":
+        return True
+    raise InvalidRequestError("`pseudonymised` is true or false.")
+
+
+def _read_time(asked: Mapping[str, object], name: str) -> datetime | None:
+    text = asked.get(name)
+    if text is None:
+        return None
+    try:
+        moment = parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:  # the 31st of February
+        moment = None
+    if moment is None:
+        raise InvalidRequestError(f"`{name}` is a time.", hint="Write it as 2026-01-31T12:00:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

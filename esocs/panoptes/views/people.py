@@ -1,7 +1,11 @@
-"""GET /api/me: who the token or the session says the asker is."""
+"""/api/me and /api/users: who the asker is, and who others are."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,9 +13,12 @@ from rest_framework.response import Response
 from esocs.accounts.models import User
 from esocs.panoptes import schema
 from esocs.panoptes.access import require_signed_in
-from esocs.panoptes.documents import user_document
-from esocs.panoptes.errors import NotSignedInError
+from esocs.panoptes.documents import Document, user_document
+from esocs.panoptes.errors import ForbiddenError, NotSignedInError
+from esocs.panoptes.parameters import read_text
+from esocs.panoptes.resource_schemas import describe
 from esocs.panoptes.views.base import PanoptesView
+from esocs.panoptes.views.resources import Listed, Resource, Shown
 
 
 class Me(PanoptesView):
@@ -23,3 +30,46 @@ class Me(PanoptesView):
         if user is None:
             raise NotSignedInError("This account is closed.")
         return self.answer("users", [user_document(user, private=True)])
+
+
+class Users(Resource):
+    """People with a log-in; only they themselves, and staff, are told their address."""
+
+    plural = "users"
+    noun = "user"
+
+    def visible(self) -> QuerySet[Any]:
+        return User.objects.filter(is_active=True).order_by("id")
+
+    def documents(self, rows: list[Any]) -> list[Document]:
+        mine = self.identity.user_id
+        return [user_document(row, private=self.identity.is_staff or row.pk == mine) for row in rows]
+
+
+@describe(
+    "user",
+    schema.USER,
+    schema.query("login", "Logins, separated by commas."),
+    schema.query("email", "Addresses, separated by commas; for staff."),
+    schema.query("id", "Ids, separated by commas."),
+)
+class UserList(Users, Listed):
+    """People, found by login."""
+
+    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        require_signed_in(self.identity)
+        query = self.request.query_params
+        rows = super().select(rows)
+        if login := read_text(query, "login"):
+            logins = [each.strip().lower() for each in login.split(",")]
+            rows = rows.annotate(lower_login=Lower("login")).filter(lower_login__in=logins)
+        if email := read_text(query, "email"):
+            if not self.identity.is_staff:
+                raise ForbiddenError("Only staff find people by their address.")
+            rows = rows.filter(email__in=[each.strip() for each in email.split(",")])
+        return rows
+
+
+@describe("user", schema.USER)
+class UserDetail(Users, Shown):
+    """One person."""

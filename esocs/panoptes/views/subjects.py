@@ -1,20 +1,38 @@
-"""GET /api/subjects/queued, the volunteer's next subjects, and /api/subjects/:id."""
+"""/api/subjects: the volunteer's next ones, and all of them for their project's people."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from esocs.accounts.identity import ensure_volunteer
+from esocs.crowd.by_hand import open_subjects
 from esocs.crowd.services import hand_out_subjects
+from esocs.crowd.standing import Standing, list_standing
 from esocs.panoptes import schema
-from esocs.panoptes.access import is_expert, list_visible_subjects, open_workflow
-from esocs.panoptes.documents import queued_subject_document, subject_document, with_subject_links
+from esocs.panoptes.access import is_expert, open_workflow
+from esocs.panoptes.documents import (
+    Document,
+    queued_subject_document,
+    subject_document,
+    timestamp,
+    with_subject_links,
+)
 from esocs.panoptes.errors import ForbiddenError, InvalidRequestError, NotFoundError
-from esocs.panoptes.parameters import parse_id, read_count, read_id, read_ids, read_text
+from esocs.panoptes.parameters import read_count, read_id, read_ids, read_text
+from esocs.panoptes.resource_schemas import describe
 from esocs.panoptes.views.base import PanoptesView
+from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
+from esocs.panoptes.views.uploads import upload_address
+from esocs.projects.access import list_visible_subjects
+from esocs.projects.models import SetMemberSubject, Subject
+from esocs.projects.subjects import change_subject, create_subject, delete_subject
 
 QUEUE_SIZE = 10
 LONGEST_QUEUE = 50
@@ -58,6 +76,9 @@ class SubjectQueue(PanoptesView):
         if workflow_id is None:
             raise InvalidRequestError("workflow_id is missing.")
         workflow = open_workflow(workflow_id, self.identity)
+        subject_set_id = read_id(query, "subject_set_id")
+        if workflow.grouped and subject_set_id is None:
+            raise InvalidRequestError("subject_set_id is missing.", hint="This workflow is grouped: choose a set.")
         audience = read_text(query, "audience") or "volunteers"
         if audience not in {"volunteers", "experts"}:
             raise InvalidRequestError("audience must be volunteers or experts.")
@@ -70,7 +91,7 @@ class SubjectQueue(PanoptesView):
             volunteer_id=identity.volunteer_id,
             limit=read_count(query, "page_size", default=QUEUE_SIZE, most=LONGEST_QUEUE),
             held=read_held(query),
-            subject_set_id=read_id(query, "subject_set_id"),
+            subject_set_id=subject_set_id,
             audience=audience,
         )
         documents = [
@@ -82,16 +103,116 @@ class SubjectQueue(PanoptesView):
         return response
 
 
-class SubjectDetail(PanoptesView):
+class Subjects(Resource):
+    """Subjects of the projects that the asker may see."""
+
+    plural = "subjects"
+    noun = "subject"
+
+    def visible(self) -> QuerySet[Any]:
+        return with_subject_links(list_visible_subjects(self.identity)).select_related("project")
+
+    def documents(self, rows: list[Any]) -> list[Document]:
+        return [subject_document(row, site=self.site) for row in rows]
+
+
+@describe(
+    "subject",
+    schema.SUBJECT,
+    schema.query("subject_set_id", "Only this set's."),
+    schema.query("workflow_id", "Only those in this workflow's sets."),
+    schema.query("project_id", "Only this project's."),
+    schema.query("id", "Ids, separated by commas."),
+)
+class SubjectList(Subjects, Listed, Created):
+    """Subjects; and the place to make one of files."""
+
+    new_body = "SUBJECT_NEW"
+
+    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        query = self.request.query_params
+        rows = super().select(rows)
+        if (subject_set_id := read_id(query, "subject_set_id")) is not None:
+            rows = rows.filter(set_members__subject_set=subject_set_id)
+        if (workflow_id := read_id(query, "workflow_id")) is not None:
+            members = SetMemberSubject.objects.filter(subject_set__workflows=workflow_id)
+            rows = rows.filter(pk__in=members.values("subject_id"))
+        if (project_id := read_id(query, "project_id")) is not None:
+            rows = rows.filter(project_id=project_id)
+        return rows
+
+    def create(self, sent: dict[str, Any]) -> Subject:
+        links = sent["links"]
+        subject = create_subject(
+            project=self.edited_project(links["project"]),
+            uploader=self.asker(),
+            locations=sent["locations"],
+            metadata=sent.get("metadata"),
+            subject_set_ids=[int(each) for each in links.get("subject_sets", [])],
+        )
+        open_subjects([subject.pk])
+        return subject
+
+    def answer_row(self, row: Model, *, status: int = 200) -> Response:
+        """The new subject; a file to be uploaded has the address where it is to be PUT."""
+        subject = self.visible().get(pk=row.pk)
+        waiting = {media.pk: upload_address(media, site=self.site) for media in subject.media.all() if media.pending}
+        document = subject_document(subject, site=self.site, uploads=waiting)
+        headers = {"Location": f"{self.site}/api/subjects/{row.pk}"}
+        return self.answer(self.plural, [document], status=status, headers=headers, seen_at=subject.updated_at)
+
+
+@describe("subject", schema.SUBJECT)
+class SubjectDetail(Subjects, Shown, Changed, Deleted):
     """One subject."""
 
+    change_body = "SUBJECT_CHANGE"
+
+    def change(self, row: Subject, sent: dict[str, Any]) -> Model:
+        [shown] = self.documents([row])
+        if sent.get("locations", shown["locations"]) != shown["locations"]:
+            raise InvalidRequestError("A subject's files stay as they are.", hint="Make a new subject of other files.")
+        return change_subject(row, metadata=sent.get("metadata", row.metadata), seen_at=row.updated_at)
+
+    def remove(self, row: Subject) -> None:
+        delete_subject(row)
+
+
+class SubjectSelection(Subjects):
+    """`/api/subjects/selection`: subjects named by their ids, as the queue writes them, in that order."""
+
     @extend_schema(
-        operation_id="show_subject",
-        responses={200: schema.answer("subjects", schema.SUBJECT), **schema.ERRORS},
+        operation_id="list_selected_subjects",
+        parameters=[
+            schema.query("ids", "Ids, separated by commas.", required=True),
+            schema.query("workflow_id", "The workflow to classify in.", required=True),
+        ],
+        responses={200: schema.answer("subjects", schema.QUEUED_SUBJECT), **schema.ERRORS},
     )
-    def get(self, request: Request, pk: str) -> Response:
-        subjects = list_visible_subjects(self.identity).filter(id=parse_id(pk, "id"))
-        subject = with_subject_links(subjects).first()
-        if subject is None:
-            raise NotFoundError(f"Could not find subject with id='{pk}'")
-        return self.answer("subjects", [subject_document(subject, site=self.site)])
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        workflow_id, ids = read_id(query, "workflow_id"), read_ids(query, "ids")
+        if workflow_id is None or not 0 < len(ids) <= LONGEST_QUEUE:
+            raise InvalidRequestError(f"workflow_id and 1 to {LONGEST_QUEUE} ids are needed.")
+        workflow = open_workflow(workflow_id, self.identity)
+        members = SetMemberSubject.objects.filter(subject_set__workflows=workflow_id, subject__in=ids)
+        rows = {row.pk: row for row in self.visible().filter(pk__in=members.values("subject_id"))}
+        if missing := [pk for pk in ids if pk not in rows]:
+            raise NotFoundError(f"Could not find subject with id='{missing[0]}' in workflow {workflow_id}")
+        standing = list_standing(workflow_id=workflow.id, subject_ids=ids, volunteer_id=self.identity.volunteer_id)
+        documents = [{**subject_document(rows[pk], site=self.site), **_selected(standing[pk])} for pk in ids]
+        response = self.answer("subjects", documents, meta={"subjects": {"page_size": len(documents)}})
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def _selected(standing: Standing) -> Document:
+    return {
+        "retired": standing.retired,
+        "already_seen": standing.already_seen,
+        "finished_workflow": standing.finished_workflow,
+        "user_has_finished_workflow": standing.user_has_finished,
+        "favorite": False,
+        "selection_state": "normal",
+        "selected_at": timestamp(timezone.now()),
+    }

@@ -1,0 +1,177 @@
+"""What resources that can be listed, made, shown, changed and deleted have in common.
+
+A resource says what is visible, how its rows are written, and who may change them; the parts below do the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Model, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from esocs.accounts.models import User
+from esocs.panoptes.access import require_collaborator, require_signed_in
+from esocs.panoptes.bodies import read_body
+from esocs.panoptes.documents import Document
+from esocs.panoptes.errors import ForbiddenError, NotFoundError
+from esocs.panoptes.paging import paginate
+from esocs.panoptes.parameters import parse_id, read_ids
+from esocs.panoptes.views.base import PanoptesView, require_match
+from esocs.projects.access import list_visible_projects
+from esocs.projects.models import Project
+
+
+class Resource(PanoptesView):
+    """A kind of row. Subclasses say which rows there are for the asker, and how they are written."""
+
+    plural: ClassVar[str]
+    noun: ClassVar[str]
+
+    def visible(self) -> QuerySet[Any]:
+        """The rows that exist for the asker, in a stable order, with all that `documents` reads."""
+        raise NotImplementedError
+
+    def documents(self, rows: list[Any]) -> list[Document]:
+        """The rows as Panoptes writes them."""
+        raise NotImplementedError
+
+    def find(self, pk: str) -> Any:
+        """The row at this address.
+
+        Raises:
+            NotFoundError: there is none for the asker.
+        """
+        row = self.visible().filter(pk=parse_id(pk, "id")).first()
+        if row is None:
+            raise NotFoundError(f"Could not find {self.noun} with id='{pk}'")
+        return row
+
+    def require_editor(self, row: Any) -> None:
+        """Let those pass who may change the row: by default the people of its project.
+
+        Raises:
+            NotSignedInError: nobody is logged in.
+            ForbiddenError: somebody else is.
+        """
+        require_collaborator(self.identity, row if isinstance(row, Project) else row.project)
+
+    def answer_row(self, row: Model, *, status: int = 200) -> Response:
+        """The row as it is now."""
+        fresh = self.visible().filter(pk=row.pk).first()
+        if fresh is None:  # its editor has just hidden it from themselves
+            raise NotFoundError(f"Could not find {self.noun} with id='{row.pk}'")
+        documents = self.documents([fresh])
+        headers = {"Location": f"{self.site}/api/{self.plural}/{row.pk}"} if status == 201 else None
+        seen_at = getattr(fresh, "updated_at", None)
+        return self.answer(self.plural, documents, status=status, headers=headers, seen_at=seen_at)
+
+    def asker(self) -> User:
+        """The person who asks.
+
+        Raises:
+            NotSignedInError: nobody is logged in.
+        """
+        return User.objects.get(pk=require_signed_in(self.identity))
+
+    def edited_project(self, project_id: object) -> Project:
+        """A project to which the asker may add something.
+
+        Raises:
+            NotFoundError: there is none for the asker.
+            NotSignedInError, ForbiddenError: they may not.
+        """
+        require_signed_in(self.identity)
+        project = list_visible_projects(self.identity).filter(pk=parse_id(str(project_id), "project")).first()
+        if project is None:
+            raise NotFoundError(f"Could not find project with id='{project_id}'")
+        require_collaborator(self.identity, project)
+        return project
+
+
+class Listed(Resource):
+    """GET the collection."""
+
+    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows that the query's parameters select; every listing knows `id`."""
+        ids = read_ids(self.request.query_params, "id")
+        return rows.filter(pk__in=ids) if ids else rows
+
+    def path(self) -> str:
+        """The listing's address without /api."""
+        return f"/{self.plural}"
+
+    def get(self, request: Request, **_: str) -> Response:
+        found = self.select(self.visible())
+        rows, meta = paginate(found, query=request.query_params, plural=self.plural, path=self.path())
+        whole = meta[self.plural]["count"] == 1 and len(rows) == 1
+        # A client that looks a resource up by its name sends this tag back when it changes it.
+        seen_at = getattr(rows[0], "updated_at", None) if whole else None
+        return self.answer(self.plural, self.documents(rows), meta=meta, seen_at=seen_at)
+
+
+class Created(Resource):
+    """POST to the collection."""
+
+    new_body: ClassVar[str]
+
+    def create(self, sent: dict[str, Any]) -> Model:
+        """The new row, of what was sent."""
+        raise NotImplementedError
+
+    def post(self, request: Request) -> Response:
+        require_signed_in(self.identity)
+        return self.answer_row(self.create(read_body(request.data, self.plural, self.new_body)), status=201)
+
+
+class Shown(Resource):
+    """GET one."""
+
+    def get(self, request: Request, pk: str) -> Response:
+        row = self.find(pk)
+        return self.answer(self.plural, self.documents([row]), seen_at=getattr(row, "updated_at", None))
+
+
+class Changed(Resource):
+    """PUT one, of the state that `If-Match` names."""
+
+    change_body: ClassVar[str]
+
+    def change(self, row: Any, sent: dict[str, Any]) -> Model:
+        """Change the row as was sent, if it still is what it was when it was read."""
+        raise NotImplementedError
+
+    def read(self, request: Request) -> dict[str, Any]:
+        """What was sent."""
+        return read_body(request.data, self.plural, self.change_body)
+
+    def put(self, request: Request, pk: str) -> Response:
+        row = self.find(pk)
+        self.require_editor(row)
+        require_match(request, f"{self.plural}/{row.pk}", row.updated_at)
+        return self.answer_row(self.change(row, self.read(request)))
+
+
+class Deleted(Resource):
+    """DELETE one, of the state that `If-Match` names."""
+
+    def remove(self, row: Any) -> None:
+        """Delete the row."""
+        row.delete()
+
+    def delete(self, request: Request, pk: str) -> Response:
+        row = self.find(pk)
+        self.require_editor(row)
+        require_match(request, f"{self.plural}/{row.pk}", row.updated_at)
+        self.remove(row)
+        return Response(status=204)
+
+
+class Owned(Resource):
+    """A resource of a person: they alone change it."""
+
+    def require_editor(self, row: Any) -> None:
+        user_id = require_signed_in(self.identity)
+        if user_id != getattr(row, "owner_id", None) and not self.identity.is_staff:
+            raise ForbiddenError(f"Only its owner may change this {self.noun}.")
