@@ -66,3 +66,10 @@ class ExpertsOnlyError(EsocsError):
 
     code = "experts_only"
     status = 403
+
+
+class RetirementReasonError(EsocsError):
+    """Panoptes knows no such reason to retire a subject."""
+
+    code = "retirement_reason_unknown"
+    status = 422

@@ -88,7 +88,13 @@ def move_subjects(workflow: Workflow, epoch: SkillEpoch, *, closed_too: bool = F
         Consensus.objects.filter(status__workflow=workflow, status__classifications_count__gt=0).delete()
     _write_consensus(list(assessed.values()))
     SubjectStatus.objects.filter(pk__in=list(assessed)).update(epoch=epoch)
-    still_open = [subject for subject in assessed.values() if subject.status.state == SubjectStatus.State.OPEN]
+    # What a person opened again waits for an answer: a fit alone does not take their word back.
+    still_open = [
+        subject
+        for subject in assessed.values()
+        if subject.status.state == SubjectStatus.State.OPEN
+        and subject.status.retirement_cause != SubjectStatus.Cause.PERSON
+    ]
     _write_states(
         workflow,
         [(subject, subject.decide(workflow, chosen)) for subject in still_open],
