@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -158,10 +159,12 @@ def _wcslib(header: Header) -> WcslibWcs | None:
     cards = header.matching(_WCS_CARDS) + b"END".ljust(CARD_BYTES)
     text = cards.ljust(-(-len(cards) // BLOCK_BYTES) * BLOCK_BYTES).decode("latin-1")
     try:
-        wcs = WCS(fits.Header.fromstring(text), naxis=2)
-        usable = wcs.has_celestial and tuple(wcs.wcs.lngtyp + wcs.wcs.lattyp) == tuple("RADEC") and wcs.wcs.lng == 0
-        projected = WcslibWcs(wcs)
-        usable = usable and 0.0 < projected.pixel_scale_arcsec < math.inf  # false for a NaN too
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # astropy remarks on what it mends; nobody here can change the file
+            wcs = WCS(fits.Header.fromstring(text), naxis=2)
+            usable = wcs.has_celestial and (wcs.wcs.lngtyp, wcs.wcs.lattyp, wcs.wcs.lng) == ("RA", "DEC", 0)
+            projected = WcslibWcs(wcs)
+            usable = usable and 0.0 < projected.pixel_scale_arcsec < math.inf  # false for a NaN too
     except Exception:  # noqa: BLE001 - wcslib's errors have no common base, and a bad WCS costs only the sky position
         return None
     return projected if usable else None

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from classifier.fits import sandbox
 from classifier.fits.content import CutSpec, FitsContent
 from classifier.fits.errors import FITS_ERRORS, FitsError
 from classifier.fits.limits import MIB, Limits
 from classifier.fits.parsing import parse_file
 from classifier.fits.sandbox import FitsReader
-from tests.classifier.fits.files import bad_files, galaxy, image_hdu, write_image, write_spectrum
+from tests.classifier.fits.files import bad_files, image_hdu, write_image
+from tests.classifier.fits.mutations import mutate, originals
 
 BAD_FILES = bad_files()
 
@@ -74,57 +76,38 @@ def test_a_batch_goes_on_after_every_bad_file(tmp_path: Path) -> None:
     assert [a.kind if isinstance(a, FitsContent) else a.code for _, a in answers] == expected
 
 
-def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Damage as it happens and as an attacker makes it: bits, cuts, doubled blocks, structural cards."""
-    damaged = bytearray(content)
-    way = rng.randrange(6)
-    if way == 0:
-        for _ in range(rng.choice([1, 10, 1000])):
-            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-    elif way == 1:
-        del damaged[rng.randrange(len(damaged)) :]
-    elif way == 2:
-        start = rng.randrange(len(damaged))
-        damaged[start:start] = damaged[start : start + rng.randrange(1, 6000)]
-    elif way == 3:
-        start = rng.randrange(len(damaged))
-        del damaged[start : start + rng.randrange(1, 6000)]
-    else:
-        names = (b"NAXIS", b"BITPIX", b"PCOUNT", b"TFORM", b"ZTILE", b"ZVAL", b"TFIELDS", b"THEAP", b"CRVAL", b"BZERO")
-        cards = [k for k in range(0, min(len(damaged), 23040), 80) if damaged[k : k + 80].startswith((*names, b"Z"))]
-        value = rng.choice(["-1", "0", "1", "7", "999", "65536", "1E19", "9" * 19, "T", "'x'", "NaN", "1E308", ""])
-        for start in rng.sample(cards, min(len(cards), rng.randrange(1, 3))):
-            damaged[start + 8 : start + 80] = f"= {value:>20}".encode().ljust(72)
-    return bytes(damaged)
-
-
-def seeds(folder: Path) -> list[bytes]:
-    """One good file of every sort that is read in a way of its own."""
-    import fitsio
-
-    compressed = folder / "seed.fits.fz"
-    with fitsio.FITS(str(compressed), "rw") as file:
-        file.write(galaxy(200, 150), compress="rice", qlevel=4)
-        file.write(galaxy(64, 64).astype(np.int16), compress="gzip")
-    plain = write_image(folder / "seed.fits").read_bytes()
-    spectrum = write_spectrum(folder / "spectrum.fits").read_bytes()
-    return [plain, spectrum, compressed.read_bytes(), gzip.compress(spectrum)]
-
-
 def test_mutated_files_are_read_or_refused_by_name_within_the_limits(tmp_path: Path) -> None:
-    rng = random.Random(20261122)
-    originals = seeds(tmp_path)
+    good = originals(tmp_path)
     paths = []
-    for index in range(240):
+    for index in range(330):
         path = tmp_path / f"mutated_{index:03d}.fits"
-        path.write_bytes(mutate(originals[index % len(originals)], rng))
+        _, damaged = mutate(list(good.values())[index % len(good)], random.Random(index))
+        path.write_bytes(damaged)
         paths.append(path)
     limits = Limits(cpu_s=5, wall_s=20.0, memory_bytes=1024 * MIB, expanded_bytes=256 * MIB)
     with FitsReader(children=2, limits=limits) as reader:
-        outcomes = Counter(
-            answer.kind if isinstance(answer, FitsContent) else answer.code for _, answer in reader.read_many(paths)
-        )
+        answers = [answer for _, answer in reader.read_many(paths)]
+    outcomes = Counter(answer.kind if isinstance(answer, FitsContent) else answer.code for answer in answers)
     assert outcomes.total() == len(paths)
     assert set(outcomes) <= {"image", "spectrum", *FITS_ERRORS}
     assert min(outcomes["image"], outcomes["spectrum"], outcomes["truncated"]) > 0
     assert not outcomes["timed_out"]
+    assert not [answer for answer in answers if "made its reader" in str(answer)]
+
+
+def test_the_files_that_are_mutated_are_good_ones(tmp_path: Path) -> None:
+    for name, content in originals(tmp_path).items():
+        path = tmp_path / f"{name}.fits"
+        path.write_bytes(content)
+        assert parse_file(path, spec=CutSpec(), limits=Limits()).kind in {"image", "spectrum"}
+
+
+def test_a_number_that_is_none_is_refused_not_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    good, bad = write_image(tmp_path / "good.fits"), write_image(tmp_path / "nan")
+    with FitsReader() as reader:
+        first, second = (answer for _, answer in reader.read_many([bad, good]))
+    assert isinstance(first, FitsError)
+    assert first.code == "unreadable"
+    assert "made its reader" not in first.message
+    assert isinstance(second, FitsContent)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from classifier.fits.errors import FitsError, ImplausibleSizeError, UnreadableError
-from classifier.fits.headers import read_keys, scan_hdus
+from classifier.fits.headers import read_header, read_keys, scan_hdus
 from classifier.fits.limits import Limits
-from tests.classifier.fits.files import empty_primary, galaxy, header, image_hdu, padded, write_image
+from tests.classifier.fits.files import CardLine, empty_primary, galaxy, header, image_hdu, padded, write_image
 
 LIMITS = Limits()
 
@@ -101,3 +102,29 @@ def test_reading_keys_names_what_is_wrong(tmp_path: Path, content: bytes, code: 
 def test_reading_keys_of_a_missing_file_is_a_named_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError):
         read_keys(tmp_path / "absent.fits", ["OBJECT"])
+
+
+def test_a_header_longer_than_one_reading_is_read_to_its_end(tmp_path: Path) -> None:
+    cards: list[CardLine] = [(f"ESO DET OUT{k} GAIN", k / 4) for k in range(6000)]
+    path = write_image(tmp_path / "long.fits", cards=cards)
+    header = read_header(path)
+    assert len(header) == 6005
+    assert header.values()["ESO DET OUT5999 GAIN"] == header.get("ESO DET OUT5999 GAIN") == 5999 / 4
+    assert scan_hdus(path.read_bytes(), limits=LIMITS)[0].shape == (128, 128)
+
+
+@pytest.mark.real_data
+def test_the_header_of_a_genuine_file_is_read_in_full_as_astropy_reads_it(real_data: Path) -> None:
+    from astropy.io import fits
+
+    for path in sorted((real_data / "fits").iterdir()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            oracle = fits.getheader(path)
+            expected = {
+                card.keyword: card.value for card in oracle.cards if card.keyword not in {"COMMENT", "HISTORY", ""}
+            }
+        values = read_header(path).values()
+        undefined = {name for name, value in expected.items() if isinstance(value, fits.card.Undefined)}
+        assert set(values) == set(expected) - undefined
+        assert all(expected[name] == value for name, value in values.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 from astropy.io import fits
@@ -101,3 +102,56 @@ def test_the_other_hemisphere_is_not_on_the_plane() -> None:
     wcs = celestial_wcs(header_of(*WCS_CARDS))
     assert wcs is not None
     assert wcs.to_pixel(330.0, 30.0) is None
+
+
+SIP: tuple[CardLine, ...] = (
+    *(("A_ORDER", 2), ("B_ORDER", 2), ("A_2_0", 2e-6), ("A_1_1", -1e-6), ("B_0_2", 3e-6), ("B_1_1", 1e-6)),
+    *(("AP_ORDER", 1), ("BP_ORDER", 1)),
+)
+TPV: tuple[CardLine, ...] = (
+    *(("PV1_0", 1e-5), ("PV1_1", 1.001), ("PV1_2", 2e-4), ("PV1_4", 3e-3), ("PV1_7", 0.1)),
+    *(("PV2_0", -1e-5), ("PV2_1", 0.999), ("PV2_2", -2e-4), ("PV2_4", -2e-3), ("PV2_7", 0.2)),
+)
+# As VIRCAM's and VST's pipelines write their cameras' radial distortion.
+ZPN: tuple[CardLine, ...] = (("PV2_1", 1.0), ("PV2_3", 42.0), ("PV2_5", -10000.0))
+
+PROJECTIONS: dict[str, list[CardLine]] = {
+    "SIP": [*changed(CTYPE1="RA---TAN-SIP", CTYPE2="DEC--TAN-SIP"), *SIP],
+    "TPV": [*changed(CTYPE1="RA---TPV", CTYPE2="DEC--TPV"), *TPV],
+    "TAN with PV as SCAMP wrote it": [*WCS_CARDS, *TPV],
+    "ZPN": [*changed(CTYPE1="RA---ZPN", CTYPE2="DEC--ZPN"), *ZPN],
+    "SIN": changed(CTYPE1="RA---SIN", CTYPE2="DEC--SIN"),
+    "ARC": changed(CTYPE1="RA---ARC", CTYPE2="DEC--ARC"),
+    "CAR": changed(CTYPE1="RA---CAR", CTYPE2="DEC--CAR", CRVAL2=0.0),
+    "turned pole": [*WCS_CARDS, ("LONPOLE", 150.0)],
+}
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("pixel", [(0.0, 0.0), (512.0, 700.0), (2047.0, 13.5)])
+def test_cameras_distortions_agree_with_astropy(name: str, pixel: tuple[float, float]) -> None:
+    cards = PROJECTIONS[name]
+    wcs = celestial_wcs(header_of(*cards))
+    assert wcs is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = WCS(fits.Header.fromstring("".join(card(line).decode() for line in cards)))
+    sky = wcs.to_sky(*pixel)
+    assert sky == pytest.approx([float(value) for value in oracle.all_pix2world(*pixel, 0)], abs=1e-10)
+    assert sky is not None
+    assert wcs.to_pixel(*sky) == pytest.approx(pixel, abs=1e-2)
+
+
+@pytest.mark.parametrize("crval", [(0.0, -30.0), (359.9999, 0.0), (10.0, 90.0), (200.0, -90.0), (77.0, 89.99)])
+@pytest.mark.parametrize("projection", ["TAN", "ZPN"])
+def test_the_wrap_of_right_ascension_and_the_poles_are_no_edge(crval: tuple[float, float], projection: str) -> None:
+    cards = changed(CTYPE1=f"RA---{projection}", CTYPE2=f"DEC--{projection}", CRVAL1=crval[0], CRVAL2=crval[1])
+    cards += ZPN if projection == "ZPN" else ()
+    wcs = celestial_wcs(header_of(*cards))
+    assert wcs is not None
+    for pixel in [(0.0, 0.0), (400.0, 3.0), (99.5, 79.5), (10.0, 500.0)]:
+        sky = wcs.to_sky(*pixel)
+        assert sky is not None
+        assert 0.0 <= sky[0] < 360.0
+        for turn in (0.0, -360.0, 360.0):
+            assert wcs.to_pixel(sky[0] + turn, sky[1]) == pytest.approx(pixel, abs=1e-4)
