@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from esocs.releases.marks import to_v1
+
 UNKNOWN_LABEL = "unknown answer label"
 
 Annotation = dict[str, Any]
@@ -43,9 +45,10 @@ def version_for(versions: Sequence[Version], major: int, minor: int) -> Version 
     return versions[-1] if versions else None
 
 
-def label_annotations(annotations: Iterable[Any], version: Version | None) -> list[Any]:
-    """The annotations with their labels. What no task explains passes unchanged: nothing is ever lost."""
-    return [_label(annotation, version, nested=False) for annotation in annotations]
+def label_annotations(annotations: Sequence[Any], version: Version | None) -> list[Any]:
+    """The annotations with their labels, marks in v1. What no task explains passes unchanged: nothing is ever lost."""
+    spoken = to_v1(annotations, version.tasks if version else {})
+    return [_label(annotation, version, nested=False) for annotation in spoken]
 
 
 def _label(annotation: Any, version: Version | None, *, nested: bool) -> Any:
@@ -93,7 +96,9 @@ def _label_drawing(annotation: Annotation, task: Mapping[str, Any], strings: Map
     if not isinstance(annotation.get("value"), list):
         return annotation
     marks = [_label_mark(mark, task, strings) for mark in annotation["value"]]
-    return {**annotation, "task_label": _task_label(task, strings), "value": marks}
+    # In the order of keys that genuine files have.
+    first = {"task": annotation["task"], "task_label": _task_label(task, strings), "value": marks}
+    return first | {key: value for key, value in annotation.items() if key not in first}
 
 
 def _answer_label(index: Any, task: Mapping[str, Any], strings: Mapping[str, str]) -> str:
@@ -174,21 +179,34 @@ LABELLERS: dict[str, Labeller] = {
 }
 
 
-def tasks_for_export(tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """The tasks as the aggregation tools need them: every drawing tool has a `details` list, if an empty one."""
+def tasks_for_export(tasks: Mapping[str, Any], strings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The tasks as the aggregation tools need them.
+
+    Every drawing tool has a `details` list, if an empty one. A list's title stands in its task in place of the key of
+    its text: the tools take every text below `selects` for an option's, and stop at a title.
+    """
     exported = {}
     for key, task in tasks.items():
         if isinstance(task, Mapping) and task.get("type") == "drawing":
             tools = [{**tool, "details": tool.get("details") or []} for tool in task.get("tools", [])]
             exported[key] = {**task, "tools": tools}
+        elif isinstance(task, Mapping) and task.get("type") == "dropdown" and isinstance(task.get("selects"), list):
+            selects = [{**select, "title": _text(select.get("title"), strings or {})} for select in task["selects"]]
+            exported[key] = {**task, "selects": selects}
         else:
             exported[key] = task
     return exported
 
 
-def strings_for_export(strings: Mapping[str, Any]) -> dict[str, str]:
+def strings_for_export(strings: Mapping[str, Any], tasks: Mapping[str, Any] | None = None) -> dict[str, str]:
     """The texts alone: the aggregation tools evaluate this column as Python, which knows no null, true or false."""
-    return {key: value for key, value in strings.items() if isinstance(value, str)}
+    titles = {
+        select.get("title")
+        for task in (tasks or {}).values()
+        if isinstance(task, Mapping) and task.get("type") == "dropdown"
+        for select in task.get("selects") or []
+    }
+    return {key: value for key, value in strings.items() if isinstance(value, str) and key not in titles}
 
 
 def column_names(labels: Sequence[str], *, prefix: str) -> list[str]:

@@ -12,20 +12,38 @@ from typing import Any
 
 from django.db import connection
 
-from esocs.projects.models import Project, Workflow
+from esocs.projects.models import Project, SubjectSet, Workflow
 
 ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """The rows of an export: a project's, or one of its workflows', as of an instant."""
+    """The rows of an export: a project's, one of its workflows' or of a subject set's subjects, as of an instant.
+
+    Attributes:
+        project: whose.
+        workflows: of the project, or the one.
+        whole_project: all workflows and all sets.
+        as_of: younger rows do not exist.
+        site: where addresses begin.
+        subject_set: only its subjects.
+        after_id: only classifications with a larger id (of this database).
+        created_from: only classifications made then or later.
+        created_before: only classifications made earlier.
+        pseudonymised: nobody's name, number, address, session or device.
+    """
 
     project: Project
     workflows: list[Workflow]
     whole_project: bool
     as_of: datetime
     site: str
+    subject_set: SubjectSet | None = None
+    after_id: int | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    pseudonymised: bool = False
 
     @property
     def workflow_ids(self) -> list[int]:

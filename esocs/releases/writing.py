@@ -9,7 +9,9 @@ import queue
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,7 @@ PIECES_WAITING = 4
 # Half of level 9's time for a tenth more bytes (measured on classifications).
 GZIP_LEVEL = 3
 PROGRESS_EVERY_ROWS = 5_000
+PARTIAL_KEPT_S = 24 * 60 * 60
 
 Row = Sequence[Any]
 
@@ -59,7 +62,7 @@ def write_csv(
     folder.mkdir(parents=True, exist_ok=True)
     lines = [csv_line(header)]
     characters = count = 0
-    with _Compressor(folder) as compressor:
+    with partial_file(folder, suffix=".csv.gz") as partial, _Compressor(partial) as compressor:
         for row in rows:
             line = csv_line(row)
             lines.append(line)
@@ -97,14 +100,42 @@ def _csv_field(value: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES(text) else text
 
 
+@contextmanager
+def partial_file(folder: Path, *, suffix: str) -> Iterator[Path]:
+    """A file of `folder` that goes when its writer fails; those that killed writers left go after a day.
+
+    A job that is killed begins again from the first row, as of the instant it first had: half a file is worth less
+    than the seconds that it takes to make the same one anew.
+    """
+    for old in folder.glob(".partial-*"):
+        with suppress(FileNotFoundError):
+            if old.stat().st_mtime < time.time() - PARTIAL_KEPT_S:
+                old.unlink()
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".partial-", suffix=suffix)
+    os.close(descriptor)
+    path = Path(name)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def publish_file(partial: Path, path: Path) -> Path:
+    """The file under its final name, once all of it is on disk."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.chmod(0o644)
+    partial.replace(path)
+    _fsync_folder(path.parent)
+    return path
+
+
 class _Compressor:
     """Hashes and compresses in a thread of its own, beside the one that makes the rows; both let go of the GIL."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".partial-", suffix=".csv.gz")
-        self._partial = Path(name)
-        self._file = os.fdopen(descriptor, "wb")
+    def __init__(self, partial: Path) -> None:
+        self._partial = partial
+        self._file = partial.open("wb")
         # No time and no name inside: the same rows are the same bytes.
         self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, compresslevel=GZIP_LEVEL, mtime=0)
         self.sha256 = hashlib.sha256()
@@ -122,7 +153,6 @@ class _Compressor:
     ) -> None:
         self._finish()
         self._file.close()
-        self._partial.unlink(missing_ok=True)
 
     def put(self, text: str) -> None:
         if self._error is not None:
@@ -135,13 +165,8 @@ class _Compressor:
         if self._error is not None:
             raise self._error
         self._gzip.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        path = self._folder / f"{name}-{self.sha256.hexdigest()[:16]}.csv.gz"
-        self._partial.chmod(0o644)
-        self._partial.replace(path)
-        _fsync_folder(self._folder)
-        return path
+        self._file.close()
+        return publish_file(self._partial, self._partial.with_name(f"{name}-{self.sha256.hexdigest()[:16]}.csv.gz"))
 
     def _finish(self) -> None:
         if self._thread.is_alive():

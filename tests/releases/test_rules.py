@@ -107,8 +107,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"task": "T4", "taskType": "drawing", "value": [{"toolIndex": 0, "toolType": "point", "x": 1, "y": 2}]},
         {
             "task": "T4",
-            "taskType": "drawing",
-            "value": [{"toolIndex": 0, "toolType": "point", "x": 1, "y": 2, "tool_label": "Star"}],
+            "value": [{"tool": 0, "x": 1, "y": 2, "frame": 0, "details": [], "tool_label": "Star"}],
             "task_label": "Mark.",
         },
     ),

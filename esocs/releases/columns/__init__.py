@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esocs.releases.columns import classifications, consensus, subjects, workflows
+from esocs.releases.columns import classifications, consensus, flat, subjects, workflows
 from esocs.releases.models import Export
 from esocs.releases.scope import Scope
 
@@ -24,6 +24,7 @@ KINDS: dict[str, Columns] = {
     Export.Kind.CLASSIFICATIONS: Columns(
         header=classifications.header, rows=classifications.rows, count=classifications.count
     ),
+    Export.Kind.ANNOTATIONS: Columns(header=flat.header, rows=flat.rows, count=flat.count),
     Export.Kind.SUBJECTS: Columns(header=subjects.header, rows=subjects.rows, count=subjects.count),
     Export.Kind.WORKFLOWS: Columns(header=workflows.header, rows=workflows.rows, count=workflows.count),
     Export.Kind.CONSENSUS: Columns(header=consensus.header, rows=consensus.rows, count=consensus.count),

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from esocs.crowd.models import Classification
 from esocs.projects.models import WorkflowVersion
+from esocs.releases.columns.foreign import FOREIGN_COLUMNS, FOREIGN_JOINS, Foreign, Named, is_imported
 from esocs.releases.rules import Version, label_annotations, version_for
 from esocs.releases.scope import Scope, boolean, compact_json, compact_jsonb, iso_text, parse_jsonb, stream
 
@@ -38,18 +39,29 @@ HEADER = (
 ROWS = """
 SELECT c.id, c.volunteer_id, v.user_id, u.login, c.ip_key, c.workflow_id, c.workflow_major, c.workflow_minor,
        to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), c.gold_standard, c.expert, c.counted,
-       c.metadata::text, c.annotations::text, c.subject_id, s.metadata::text,
+       ({metadata})::text, c.annotations::text, c.subject_id, s.metadata::text,
        CASE WHEN st.retired_at <= %(as_of)s THEN st.id END, st.classifications_count,
        st.created_at AT TIME ZONE 'UTC', st.updated_at AT TIME ZONE 'UTC', st.retired_at AT TIME ZONE 'UTC',
-       st.retirement_reason
+       st.retirement_reason{foreign_columns}
 FROM crowd_classification c
 JOIN accounts_volunteer v ON v.id = c.volunteer_id
 LEFT JOIN accounts_user u ON u.id = v.user_id
 JOIN projects_subject s ON s.id = c.subject_id
-LEFT JOIN crowd_subjectstatus st ON st.workflow_id = c.workflow_id AND st.subject_id = c.subject_id
-WHERE c.workflow_id = ANY(%(workflows)s) AND c.created_at <= %(as_of)s
+LEFT JOIN crowd_subjectstatus st ON st.workflow_id = c.workflow_id AND st.subject_id = c.subject_id{foreign_joins}
+WHERE c.workflow_id = ANY(%(workflows)s) AND c.created_at <= %(as_of)s{chosen}
 ORDER BY c.id
 """
+FACTS, FOREIGN = 16, 22
+"""Where a row's status begins, and what the project's import knew of it."""
+
+# Files speak the older classifier's language (`releases.marks`), and this key says the newer's.
+METADATA = "CASE WHEN c.metadata ? 'classifier_version' THEN c.metadata - 'classifier_version' ELSE c.metadata END"
+# Named one by one: what a future client sends beside these may tell who somebody is.
+SAFE_METADATA = """SELECT COALESCE(jsonb_object_agg(key, value), '{}') FROM jsonb_each(c.metadata) WHERE key IN (
+    'started_at', 'finished_at', 'user_language', 'live_project', 'seen_before', 'source', 'feedback',
+    'subject_selection_state', 'interventions', 'workflow_translation_id', 'subject_flagged')"""
+
+WITHHELD = frozenset({"user_name", "user_id", "user_ip", "metadata"})
 
 # Votes on one subject, and equal answers, come in bursts; each is formatted once. Bounds the memory, not the work.
 REMEMBERED_TEXTS = 16_384
@@ -60,40 +72,108 @@ def header(scope: Scope) -> Sequence[str]:  # noqa: ARG001 - the same for every 
 
 
 def count(scope: Scope) -> int:
-    return Classification.objects.filter(workflow_id__in=scope.workflow_ids).count()
+    rows = Classification.objects.filter(workflow_id__in=scope.workflow_ids)
+    if scope.subject_set is not None:
+        rows = rows.filter(subject__set_members__subject_set=scope.subject_set)
+    if scope.after_id is not None:
+        rows = rows.filter(id__gt=scope.after_id)
+    if scope.created_from is not None:
+        rows = rows.filter(created_at__gte=scope.created_from)
+    if scope.created_before is not None:
+        rows = rows.filter(created_at__lt=scope.created_before)
+    return rows.count()
 
 
-def rows(scope: Scope) -> Iterator[Sequence[Any]]:
-    """One row a classification, in the order of their ids."""
+def rows(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[Sequence[Any]]:
+    """One row a classification, in the order of their ids.
+
+    Args:
+        scope: which.
+        only: of these, the ones with these ids; None: all.
+    """
     names = {workflow.pk: workflow.display_name for workflow in scope.workflows}
     label = _annotation_formatter(scope)
-    pseudonym = pseudonyms(scope.as_of)
-    for row in stream(ROWS, {"workflows": scope.workflow_ids, "as_of": scope.as_of}):
+    name_of = _namer(scope)
+    imported = is_imported(scope.project)
+    withheld = WITHHELD if scope.pseudonymised else frozenset[str]()
+    for row in stream(_statement(scope, imported=imported, chosen=only), _parameters(scope, only)):
         (
             classification_id, volunteer_id, user_id, login, ip_key, workflow_id, major, minor, created_at, gold,
-            expert, counted, metadata, annotations, subject_id, subject_metadata, *status,
-        ) = row  # fmt: skip
-        if user_id is None:
-            address = pseudonym(f"volunteer:{volunteer_id}")
-            login = f"not-logged-in-{address}"
-        else:
-            address = pseudonym(f"ip:{ip_key}") if ip_key else ""
-        yield (
+            expert, counted, metadata, annotations, subject_id, subject_metadata,
+        ) = row[:FACTS]  # fmt: skip
+        status, there = row[FACTS:FOREIGN], None
+        workflow_name, named_there = names[workflow_id], None
+        annotations = label(workflow_id, major, minor, annotations)
+        if imported:
+            there = Foreign(*row[FOREIGN:])
+            status = there.status(status)
+            classification_id = there.classification_id or classification_id
+            workflow_id, workflow_name = there.workflow_id or workflow_id, there.workflow_name or workflow_name
+            subject_id = there.subject_id or subject_id
+            named_there = there.person(ip_key)
+        made = (
             classification_id,
-            login,
-            user_id,
-            address,
+            *name_of(volunteer_id, user_id, login, ip_key, named_there),
             workflow_id,
-            names[workflow_id],
+            workflow_name,
             f"{major}.{minor}",
             created_at,
             boolean(gold or None),
             expert,
             _metadata(metadata, seen_before=not (counted or gold)),
-            label(workflow_id, major, minor, annotations),
+            annotations,
             _subject_data(subject_id, workflow_id, subject_metadata, tuple(status)),
             subject_id,
         )
+        yield made if there is None else there.in_its_words(made, HEADER, withheld=withheld)
+
+
+def _statement(scope: Scope, *, imported: bool, chosen: Sequence[int] | None) -> str:
+    conditions = {
+        "AND c.id = ANY(%(only)s)": chosen is not None,
+        "AND c.id > %(after_id)s": scope.after_id is not None,
+        "AND c.created_at >= %(created_from)s": scope.created_from is not None,
+        "AND c.created_at < %(created_before)s": scope.created_before is not None,
+        "AND EXISTS (SELECT 1 FROM projects_setmembersubject m WHERE m.subject_set_id = %(subject_set)s"
+        " AND m.subject_id = c.subject_id)": scope.subject_set is not None,
+    }
+    return ROWS.format(
+        metadata=SAFE_METADATA if scope.pseudonymised else METADATA,
+        foreign_columns=FOREIGN_COLUMNS if imported else "",
+        foreign_joins=FOREIGN_JOINS if imported else "",
+        chosen="".join(f"\n  {condition}" for condition, holds in conditions.items() if holds),
+    )
+
+
+def _parameters(scope: Scope, only: Sequence[int] | None) -> dict[str, Any]:
+    return {
+        "workflows": scope.workflow_ids,
+        "as_of": scope.as_of,
+        "only": None if only is None else list(only),
+        "after_id": scope.after_id,
+        "created_from": scope.created_from,
+        "created_before": scope.created_before,
+        "subject_set": scope.subject_set.pk if scope.subject_set else None,
+    }
+
+
+def _namer(scope: Scope) -> Callable[[int, int | None, str | None, str, Named | None], Named]:
+    if scope.pseudonymised:
+        lasting = lasting_pseudonyms(scope.project.pk)
+        return lambda volunteer_id, *_: (f"volunteer-{lasting(str(volunteer_id))}", None, "")
+    pseudonym = pseudonyms(scope.as_of)
+
+    def name(
+        volunteer_id: int, user_id: int | None, login: str | None, ip_key: str, named_there: Named | None
+    ) -> Named:
+        if named_there is not None:
+            return named_there
+        if user_id is None:
+            address = pseudonym(f"volunteer:{volunteer_id}")
+            return f"not-logged-in-{address}", None, address
+        return login, user_id, pseudonym(f"ip:{ip_key}") if ip_key else ""
+
+    return name
 
 
 def pseudonyms(as_of: datetime) -> Callable[[str], str]:
@@ -102,7 +182,20 @@ def pseudonyms(as_of: datetime) -> Callable[[str], str]:
     An anonymous volunteer's stands for the browser session and not for the network address: everybody behind a
     school's address would otherwise be one person, and all but the first of their votes thrown away by the reducers.
     """
-    key = hashlib.sha256(f"export:{as_of.isoformat()}:{settings.SECRET_KEY}".encode()).digest()
+    return _keyed(f"export:{as_of.isoformat()}")
+
+
+def lasting_pseudonyms(project_id: int) -> Callable[[str], str]:
+    """Names of 20 hexadecimal digits, the same in all of a project's pseudonymised exports and in no other project's.
+
+    Without the site's secret key nobody can tell from the name who it is, not even by trying all volunteers; and nobody
+    can follow a volunteer from one project to another.
+    """
+    return _keyed(f"project:{project_id}")
+
+
+def _keyed(purpose: str) -> Callable[[str], str]:
+    key = hashlib.sha256(f"{purpose}:{settings.SECRET_KEY}".encode()).digest()
 
     @lru_cache(maxsize=REMEMBERED_TEXTS)
     def pseudonym(name: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
-from esocs.crowd.models import SubjectStatus
-from esocs.projects.models import WorkflowVersion
+from esocs.crowd.models import Classification, SubjectStatus
+from esocs.projects.models import Workflow, WorkflowVersion
+from esocs.releases.models import ImportedVersion, ImportedWorkflow
 from esocs.releases.rules import strings_for_export, tasks_for_export
 from esocs.releases.scope import Scope, boolean, compact_json
 
@@ -54,10 +55,11 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
         .order_by()
     )
     counts = {workflow_id: (sent, retired) for workflow_id, sent, retired in counted}
+    imported = _imported(scope)
     for version in _versions(scope).iterator(chunk_size=200):
         workflow = version.workflow
         classifications, retired = counts.get(workflow.pk, (0, 0))
-        yield (
+        made = (
             workflow.pk,
             workflow.display_name,
             version.major,
@@ -70,8 +72,35 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
             version.first_task,
             None,
             retired,
-            compact_json(tasks_for_export(version.tasks)),
+            compact_json(tasks_for_export(version.tasks, version.strings)),
             compact_json(version.retirement),
-            compact_json(strings_for_export(version.strings)),
+            compact_json(strings_for_export(version.strings, version.tasks)),
             version.minor,
         )
+        yield made if workflow.pk not in imported else _under_foreign_names(made, version.pk, *imported[workflow.pk])
+
+
+Imported = tuple[ImportedWorkflow, dict[int, dict[str, str]]]
+"""An imported workflow, and by version the texts of its export where ours differ."""
+
+
+def _imported(scope: Scope) -> dict[int, Imported]:
+    """The imported workflows; counts of one that somebody has classified in since are our own."""
+    found: dict[int, Imported] = {}
+    own = Classification.objects.filter(workflow=OuterRef("pk"), imported=None)
+    here = set(Workflow.objects.filter(Exists(own), pk__in=scope.workflow_ids).values_list("pk", flat=True))
+    for known in ImportedWorkflow.objects.filter(workflow_id__in=scope.workflow_ids):
+        rows = ImportedVersion.objects.filter(version__workflow_id=known.workflow_id)
+        cells = dict(rows.values_list("version_id", "cells"))
+        for texts in cells.values() if known.workflow_id in here else ():
+            for name in ("classifications_count", "retired_set_member_subjects_count"):
+                texts.pop(name, None)
+        found[known.workflow_id] = known, cells
+    return found
+
+
+def _under_foreign_names(
+    row: Sequence[Any], version_id: int, known: ImportedWorkflow, cells: dict[int, dict[str, str]]
+) -> Sequence[Any]:
+    named = {"workflow_id": known.foreign_id, "display_name": known.display_name, **cells.get(version_id, {})}
+    return [named.get(name, value) for name, value in zip(HEADER, row, strict=True)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import shutil
 import tempfile
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.dateparse import parse_datetime
 
 from classifier.errors import EsocsError
 from esocs.jobs import services as jobs
@@ -19,28 +21,55 @@ from esocs.projects.queries import get_project, select_workflows
 from esocs.releases import queries, services
 from esocs.releases.columns import KINDS
 from esocs.releases.models import Export
+from esocs.releases.queries import Variant, get_subject_set
 
 ALL = "all"
 
 
 class Command(JobCommand):
-    help = "Export a project's classifications, subjects, workflows and consensus as CSV, as Panoptes writes them."
+    help = (
+        "Export a project's classifications, annotations, subjects, workflows and consensus, as Panoptes writes them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--project", required=True, metavar="SLUG|ID", help="owner/name, or the project's number")
         parser.add_argument("--workflow", type=int, metavar="ID", help="only this workflow of the project")
-        parser.add_argument("--kind", default=ALL, choices=[*KINDS, ALL])
+        parser.add_argument("--subject-set", type=int, metavar="ID", help="only the subjects of this set")
+        parser.add_argument("--kind", default=ALL, choices=[*KINDS, ALL], help=f"{ALL}: Panoptes' and the consensus")
+        parser.add_argument("--format", default="csv", choices=Export.Format.values)
+        parser.add_argument("--pseudonymised", action="store_true", help="lasting pseudonyms in place of names")
+        parser.add_argument("--last-id", type=int, metavar="ID", help="only classifications after this one")
+        parser.add_argument(
+            "--from", dest="created_from", type=_time, metavar="TIME", help="only those made then or later"
+        )
+        parser.add_argument(
+            "--before", dest="created_before", type=_time, metavar="TIME", help="only those made earlier"
+        )
         parser.add_argument("--output", type=Path, metavar="DIR", help="also write plain .csv files here")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        kinds = list(KINDS) if options["kind"] == ALL else [options["kind"]]
+        variant = Variant(
+            format=options["format"],
+            pseudonymised=options["pseudonymised"],
+            after_id=options["last_id"],
+            created_from=options["created_from"],
+            created_before=options["created_before"],
+        )
         try:
             project = get_project(options["project"])
             workflow = None
             if options["workflow"] is not None:
                 [workflow] = select_workflows(project=project, workflow_id=options["workflow"])
-            exports = [services.request_export(project=project, workflow=workflow, kind=kind) for kind in kinds]
+            subject_set = None
+            if options["subject_set"] is not None:
+                subject_set = get_subject_set(project=project, subject_set_id=options["subject_set"])
+            exports = [
+                services.request_export(
+                    project=project, workflow=workflow, subject_set=subject_set, kind=kind, variant=variant
+                )
+                for kind in _kinds(options["kind"], variant, of_set=subject_set is not None)
+            ]
             self._make(exports, workers=options["workers"])
             for export in exports:
                 self._report(export, options["output"])
@@ -64,18 +93,39 @@ class Command(JobCommand):
         assert ready is not None
         path = queries.export_path(ready)
         if output is not None:
-            path = _unpack(path, output / services.file_name(ready))
+            path = _unpack(path, output / services.file_name(ready), packed=ready.format == Export.Format.CSV)
         self.stdout.write(f"{ready.kind:16s} {ready.row_count:>10,} rows  {path}")
 
 
-def _unpack(source: Path, target: Path) -> Path:
+def _kinds(named: str, variant: Variant, *, of_set: bool) -> list[str]:
+    """The kind that was named, or all that can be had this way; one annotation a row only where it is asked for."""
+    if named != ALL:
+        return [named]
+    if variant.pseudonymised or variant.is_partial:
+        return [Export.Kind.CLASSIFICATIONS]
+    if of_set:
+        return [Export.Kind.CLASSIFICATIONS, Export.Kind.SUBJECTS]
+    return [kind for kind in KINDS if kind != Export.Kind.ANNOTATIONS]
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text) or parse_datetime(f"{text}T00:00:00")
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise ArgumentTypeError(f"{text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00Z")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _unpack(source: Path, target: Path, *, packed: bool) -> Path:
     """Write the plain file; its name appears when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial,
-        gzip.open(source) as packed,
+        gzip.open(source) if packed else source.open("rb") as file,
     ):
-        shutil.copyfileobj(packed, partial, 1 << 20)
+        shutil.copyfileobj(file, partial, 1 << 20)
     path = Path(partial.name)
     path.chmod(0o644)
     return path.replace(target)
