@@ -72,7 +72,10 @@ WITH workflow AS (
                 WHEN w.criteria = 'consensus' THEN GREATEST(
                     CASE WHEN st.machine_answer IS NULL THEN w.fewest ELSE LEAST(w.fewest, 2) END,
                     st.classifications_count + 1)
-                ELSE w.most END){in_set}
+                ELSE w.most END)
+        -- Rows of others that were committed since this statement began are not counted above. But the locked row is
+        -- read anew, and what this looks up is not: where they differ, somebody was faster, and the subject is left out.
+        AND st.handouts = (SELECT earlier.handouts FROM crowd_subjectstatus earlier WHERE earlier.id = st.id){in_set}
     ORDER BY st.priority, st.random_key
     LIMIT GREATEST(0, %(limit)s{less_kept})
     FOR UPDATE OF st SKIP LOCKED
@@ -81,6 +84,8 @@ WITH workflow AS (
     SELECT id, %(volunteer)s, now() + %(reserved)s::interval FROM ({chosen}) x
     ON CONFLICT (status_id, volunteer_id) DO UPDATE SET expires_at = EXCLUDED.expires_at, served_at = now()
     RETURNING status_id
+), noted AS (
+    UPDATE crowd_subjectstatus SET handouts = handouts + 1 WHERE id IN (SELECT id FROM fresh)
 )
 SELECT shown.id, shown.kind, shown.metadata, shown.created_at, shown.updated_at, now(),
     (SELECT json_agg(json_build_array(m.role, m.media_type, m.path) ORDER BY m.position)

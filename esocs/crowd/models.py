@@ -126,6 +126,9 @@ class SubjectStatus(models.Model):
         help_text="Of its consensus sums.",
     )
     classifications_count = models.PositiveIntegerField(default=0, help_text="A cache: counted classifications.")
+    handouts = models.PositiveIntegerField(
+        db_default=0, help_text="How often it was handed out: two hand-outs at once see that they met."
+    )
     retired_at = models.DateTimeField(null=True)
     retirement_reason = models.CharField(max_length=24, blank=True)
     retirement_cause = models.CharField(max_length=6, blank=True, choices=Cause)
