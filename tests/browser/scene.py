@@ -21,6 +21,7 @@ from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction,
 from esocs.projects.models import Media, Project, Subject, SubjectSet, Workflow
 from tests.browser.pictures import make_picture_subject, make_spectrum_subject
 from tests.support import factories
+from tests.support.drift import make_drift
 from tests.web import crowd
 
 IMAGE_ANSWERS = ("Elliptical", "Spiral", "Edge-on", "Merger", "Star", "Artifact")
@@ -116,6 +117,7 @@ def build_crowd(scene: Scene, *, subjects: int = 36, volunteers: int = 7) -> Non
     consensus = {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}}
     change_retirement(workflow=workflow, criterion=consensus, requests=[blanks, onward], author=scene.owner)
     _draw(workflow, scene.drawn)
+    make_drift(RoutingPolicy.objects.get(model_version__workflow=workflow), surer=True)
 
 
 def _draw(workflow: Workflow, subject: Subject) -> None:
@@ -228,12 +230,13 @@ def _predict(workflow: Workflow, subjects: list[Subject]) -> None:
         probabilities = random.dirichlet([0.6] * 6)
         prediction = Prediction.objects.create(
             subject=subject, model_version=model, probabilities=probabilities.tolist(),
-            embedding=[1.0] + [0.0] * (EMBEDDING_DIMENSIONS - 1),
+            embedding=(probabilities @ np.eye(6, EMBEDDING_DIMENSIONS)).tolist(),
         )  # fmt: skip
         decision, reason = ("audit", "audit") if place % 5 == 2 else ("volunteers", "uncertain")
         route = Route.objects.create(
             prediction=prediction, policy=policy, decision=decision, reason=reason, answer=int(probabilities.argmax()),
             score=float(probabilities.max()), probability=float(probabilities.max()), ood_p=0.4, information_bits=1.0,
+            ood_distance=float(1 - probabilities.max()),
         )  # fmt: skip
         SubjectStatus.objects.filter(workflow=workflow, subject=subject).update(route=route, blind=decision == "audit")
 
