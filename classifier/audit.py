@@ -27,13 +27,13 @@ class GroupAudit:
         group: its number, as given.
         count: audited subjects of the group.
         errors: how many of them the machine had wrong.
-        largest_wealth: of the bets on this group alone, so far; they began with one.
+        log_wealth: natural log of the largest wealth so far of the bets on this group alone; they began with one.
     """
 
     group: int
     count: int
     errors: int
-    largest_wealth: float
+    log_wealth: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def watch_audit(
                 group=group,
                 count=int(inside.sum()),
                 errors=int(x[inside].sum()),
-                largest_wealth=float(np.exp(own.max())),
+                log_wealth=float(own.max()),
             )
         )
     if alone:

@@ -8,6 +8,7 @@ the same version is watched on all that its version was audited on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ from esocs.projects.rules import list_questions
 
 MOST_NAMED = 100
 """So many of the subjects that the machine had wrong are named in the evidence."""
+
+MOST_STEPS = 200
+"""Of the wealth's path so many steps are kept, the last and the one at which the alarm fired among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +55,11 @@ class Audit:
     unconfirmed: list[int]
 
     def as_json(self) -> dict[str, Any]:
-        """The evidence that is kept when the alarm fires."""
+        """The evidence that is kept with the policy."""
         return {
             "audited": self.alarm.count,
+            "settled": self.settled,
+            "unconfirmed": len(self.unconfirmed),
             "errors": self.alarm.errors,
             "fired_at": self.alarm.fired_at,
             "p_value": self.alarm.p_value,
@@ -66,14 +72,22 @@ class Audit:
                     "alpha": self.thresholds[group.group].alpha,
                     "audited": group.count,
                     "errors": group.errors,
-                    "largest_wealth": group.largest_wealth,
+                    "log10_wealth": round(group.log_wealth / math.log(10), 4),
                 }
                 for group in self.alarm.groups
             ],
+            "path": self._path(),
             "wrong_subjects": [pk for pk, wrong in zip(self.subject_ids, self.wrong, strict=True) if wrong][
                 :MOST_NAMED
             ],
         }
+
+    def _path(self) -> list[list[float]]:
+        """[answers, log10 of the wealth] from the first answer to the last."""
+        count = self.alarm.count
+        chosen = {*np.linspace(1, count, min(count, MOST_STEPS)).round().astype(int).tolist(), self.alarm.fired_at or 1}
+        steps = sorted(chosen) if count else []
+        return [[step, round(float(self.alarm.log_wealth[step - 1]) / math.log(10), 4)] for step in steps]
 
 
 def read_audit(policy: RoutingPolicy) -> Audit:
@@ -162,8 +176,13 @@ def watch_policy(policy: RoutingPolicy) -> Callable[[], None]:
         SubjectStatus.objects.filter(pk__in=audit.unconfirmed, review="").update(
             review=SubjectStatus.Review.DISAGREES, updated_at=Now()
         )
+        found = audit.as_json()
+        if found != policy.alarm:
+            # What was found before a withdrawal is its evidence, and stays.
+            in_force = RoutingPolicy.objects.filter(pk=policy.pk, state=RoutingPolicy.State.ACTIVE)
+            in_force.update(alarm=found, watched_at=Now())
         if audit.alarm.withdrawn:
-            withdraw_policy(policy, because=describe(audit), alarm=audit.as_json())
+            withdraw_policy(policy, because=describe(audit))
 
     return write
 
@@ -176,8 +195,8 @@ def describe(audit: Audit) -> str:
         f"that it would have accepted, where at most {audit.policy.alpha:.2%} were promised "
         f"(anytime-valid p {alarm.p_value:.2g})."
     )
-    worst = max(alarm.groups, key=lambda group: group.largest_wealth, default=None)
-    if worst is not None and worst.largest_wealth > 1:
+    worst = max(alarm.groups, key=lambda group: group.log_wealth, default=None)
+    if worst is not None and worst.log_wealth > 0:
         named = ", ".join(name or "not stated" for name in audit.thresholds[worst.group].strata)
         text += f" Most of it speaks against {named}: {worst.errors} of {worst.count}."
     return text

@@ -112,7 +112,8 @@ class RoutingPolicy(models.Model):
         related_name="+",
         help_text="Null: the alarm, or a command.",
     )
-    alarm = models.JSONField(null=True, help_text="What the audit said when the alarm fired (crowd.watch).")
+    alarm = models.JSONField(null=True, help_text="What the audit said when it was looked at last (crowd.watch).")
+    watched_at = models.DateTimeField(null=True, help_text="When that changed.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, Min
@@ -24,9 +23,7 @@ log = logging.getLogger(__name__)
 PREDICTIONS_PER_JOB = 10_000
 
 
-def withdraw_policy(
-    policy: RoutingPolicy, *, because: str, alarm: dict[str, Any] | None = None, author_id: int | None = None
-) -> bool:
+def withdraw_policy(policy: RoutingPolicy, *, because: str, author_id: int | None = None) -> bool:
     """Withdraw a policy's thresholds for good, and order that what it accepted goes to volunteers.
 
     It stays withdrawn: only a policy that is certified anew accepts again.
@@ -34,7 +31,6 @@ def withdraw_policy(
     Args:
         policy: of any state.
         because: why, for the people who run the project.
-        alarm: the audit's evidence, where the alarm did it.
         author_id: the person, where one did it.
 
     Returns:
@@ -46,7 +42,6 @@ def withdraw_policy(
             withdrawn_at=Now(),
             withdrawn_because=because[:300],
             withdrawn_by_id=author_id,
-            alarm=alarm,
         )
         if won:
             enqueue(

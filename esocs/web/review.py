@@ -21,6 +21,7 @@ KINDS = {
     "contested": "Contested",
     "flagged": "Majority disagrees",
     "audit": "Audit",
+    "disagrees": "Machine disagrees",
 }
 """The tabs, in their order; the reasons of one subject exclude each other."""
 
@@ -45,7 +46,7 @@ class Tab:
 class ReviewRow:
     """One subject that waits, and why.
 
-    `blind` rows are drawn for the audit: who is about to answer should not read the consensus that is audited.
+    `blind` rows are of an audit: who is about to answer should not read what it is about.
     """
 
     result: ResultRow
@@ -54,7 +55,7 @@ class ReviewRow:
 
     @property
     def blind(self) -> bool:
-        return self.kind == SubjectStatus.Review.AUDIT
+        return self.kind in {SubjectStatus.Review.AUDIT, SubjectStatus.Review.DISAGREES}
 
 
 def list_tabs(counts: ReviewCounts) -> list[Tab]:
@@ -101,6 +102,8 @@ def _why(row: ResultRow, status: SubjectStatus) -> str:
         case SubjectStatus.Review.AUDIT:
             drawn = f" on {status.audited_at:%Y-%m-%d}" if status.audited_at else ""
             return f"Drawn by chance{drawn}, to find out how often the consensus is wrong."
+        case SubjectStatus.Review.DISAGREES:
+            return "In the blind audit volunteers said otherwise than the machine, which would have been believed."
         case _ if row.route is None:
             return ROUTE_REASONS["reserved"]
         case _:

@@ -8,7 +8,7 @@ from django.db.models import Count
 
 from esocs.crowd.models import Consensus, SubjectStatus
 from esocs.crowd.queries import WorkflowSummary, summarise_workflow
-from esocs.machine.models import ModelVersion, Route, RoutingPolicy
+from esocs.machine.models import ModelVersion, Route, RoutingPolicy, Threshold
 from esocs.projects.models import Workflow
 from esocs.projects.rules import answer_labels
 from esocs.web.results import Share
@@ -21,7 +21,13 @@ class Overview:
     counts: WorkflowSummary
     champion: ModelVersion | None
     policy: RoutingPolicy | None
+    thresholds: list[Threshold]
     consensus: list[Share]
+
+    @property
+    def certified(self) -> list[Threshold]:
+        """The thresholds that accept anything."""
+        return [threshold for threshold in self.thresholds if threshold.value is not None]
 
     @property
     def accepted(self) -> int:
@@ -33,7 +39,11 @@ def read_overview(workflow: Workflow) -> Overview:
     champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
     policy = RoutingPolicy.objects.filter(model_version=champion).order_by("-number").first() if champion else None
     return Overview(
-        counts=summarise_workflow(workflow), champion=champion, policy=policy, consensus=_settled_shares(workflow)
+        counts=summarise_workflow(workflow),
+        champion=champion,
+        policy=policy,
+        thresholds=list(policy.thresholds.defer("steps").order_by("number")) if policy else [],
+        consensus=_settled_shares(workflow),
     )
 
 

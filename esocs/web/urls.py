@@ -19,6 +19,7 @@ from esocs.web.views import (
     results,
     retirement,
     review,
+    routing,
     similar,
     volunteers,
 )
@@ -53,6 +54,8 @@ urlpatterns = [
     page(WORKFLOW + "review/", review.review, "review"),
     page(WORKFLOW + "review/audit/", review.draw, "draw-audit"),
     page(WORKFLOW + "volunteers/", volunteers.volunteers, "volunteers"),
+    page(WORKFLOW + "routing/", routing.routing, "routing"),
+    page(WORKFLOW + "routing/withdraw/", routing.withdraw, "withdraw"),
     page(WORKFLOW + "retirement/", retirement.retirement, "retirement"),
     page(PROJECT + "exports/", exports.exports, "exports"),
     page(PROJECT + "exports/request/", exports.request_one, "export-request"),

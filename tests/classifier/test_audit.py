@@ -84,7 +84,7 @@ def test_one_bad_group_among_five_is_found_and_named():
         groups, wrong = mixed([0.005, 0.005, 0.15, 0.005, 0.005], 1000, seed)
         alarm = watch_audit(wrong, alpha=0.02, groups=groups, n_groups=5, delta=0.01)
         assert alarm.withdrawn
-        assert max(alarm.groups, key=lambda group: group.largest_wealth).group == 2
+        assert max(alarm.groups, key=lambda group: group.log_wealth).group == 2
         assert [group.count for group in alarm.groups] == np.bincount(groups).tolist()
 
 

@@ -55,6 +55,7 @@ def test_every_reason_has_its_tab_with_its_count(client: Client, workflow: Workf
         ("Contested", "1"),
         ("Majority disagrees", "1"),
         ("Audit", "0"),
+        ("Machine disagrees", "0"),
     ]
     assert body.count('<th scope="row">') == 3
     assert "audience=experts" in body
