@@ -31,6 +31,21 @@ SECRET_KEY = env.str("ESOCS_SECRET_KEY", INSECURE_KEY)
 PUBLIC_URL = env.str("ESOCS_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ESOCS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])
+# Other sites' pages, such as a Zooniverse classifier of one's own, that may use the API with their visitors' log-ins.
+CORS_ALLOWED_ORIGINS: list[str] = env.list("ESOCS_CORS_ORIGINS", [])
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/(api|oauth|users)/"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "x-csrf-token",
+]
+CORS_EXPOSE_HEADERS = ["ETag", "Last-Modified", "Location", "X-CSRF-Param", "X-CSRF-Token", "Idempotency-Replayed"]
+CORS_ALLOW_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -42,6 +57,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "django_vite",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "esocs.config.apps.ConfigApp",
@@ -62,6 +78,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    # Before whatever may answer: a refusal without its headers would tell a page of another site nothing.
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -45,8 +45,9 @@ def refuse_foreign_origin(request: Request) -> None:
     A form cannot send JSON, the cookie is SameSite=Lax, and a script says its origin: programs need no token.
     """
     origin = request.META.get("HTTP_ORIGIN")
-    if origin and origin not in settings.CSRF_TRUSTED_ORIGINS and urlsplit(origin).netloc != request.get_host():
-        raise ForeignOriginError("Pages of other sites may not write here.", hint="List it in CSRF_TRUSTED_ORIGINS.")
+    trusted = origin in settings.CSRF_TRUSTED_ORIGINS or origin in settings.CORS_ALLOWED_ORIGINS
+    if origin and not trusted and urlsplit(origin).netloc != request.get_host():
+        raise ForeignOriginError("Pages of other sites may not write here.", hint="List it in ESOCS_CORS_ORIGINS.")
 
 
 class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

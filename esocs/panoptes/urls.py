@@ -25,7 +25,7 @@ from esocs.panoptes.views.classifications import (
     ClassificationList,
     ProjectClassificationList,
 )
-from esocs.panoptes.views.exports import ExportFile, ExportOrder, WorkflowExportOrder
+from esocs.panoptes.views.exports import ExportFile, ExportOrder, SubjectSetExportOrder, WorkflowExportOrder
 from esocs.panoptes.views.sign_in import SignIn
 from esocs.panoptes.views.tokens import Token
 from esocs.panoptes.views.unknown import Unknown
@@ -62,6 +62,7 @@ urlpatterns = [
     ),
     *resource("workflow_versions", workflows.VersionList, workflows.VersionDetail),
     *resource("subject_sets", subject_sets.SubjectSetList, subject_sets.SubjectSetDetail),
+    re_path(rf"^api/subject_sets/{EXPORT}", SubjectSetExportOrder.as_view(), name="subject-set-export"),
     path("api/subject_sets/<str:pk>/links/subjects", subject_sets.SubjectSetSubjects.as_view(), name="set-subjects"),
     path(
         "api/subject_sets/<str:pk>/links/subjects/<str:ids>",

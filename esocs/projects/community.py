@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Lower
 from django.utils.text import slugify
 
 from classifier.errors import EsocsError
@@ -85,7 +85,6 @@ def link_tutorial(tutorial: Tutorial, workflow_ids: Sequence[int]) -> None:
     if missing:
         raise NotInProjectError(f"The project has no workflow {min(missing)}.")
     tutorial.workflows.add(*workflows)
-    Tutorial.objects.filter(pk=tutorial.pk).update(updated_at=Now())
 
 
 # --- translations -------------------------------------------------------------------------------------------------
@@ -166,14 +165,17 @@ def collect_subjects(collection: Collection, subject_ids: Sequence[int]) -> None
     if missing:
         raise NotInProjectError(f"There is no subject {min(missing)}.")
     collection.subjects.add(*found)
-    Collection.objects.filter(pk=collection.pk).update(updated_at=Now())
 
 
 @transaction.atomic
 def drop_subjects(collection: Collection, subject_ids: Sequence[int]) -> None:
     """Take subjects out of a collection."""
     collection.subjects.remove(*Subject.objects.filter(pk__in=subject_ids))
-    Collection.objects.filter(pk=collection.pk).update(updated_at=Now())
+
+
+def choose_picture(collection: Collection, subject_id: int | None) -> None:
+    """Let a subject's picture stand for a collection."""
+    Collection.objects.filter(pk=collection.pk).update(default_subject=subject_id)
 
 
 # --- preferences --------------------------------------------------------------------------------------------------

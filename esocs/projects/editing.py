@@ -251,11 +251,9 @@ def link_subject_sets(workflow: Workflow, subject_set_ids: Sequence[int]) -> Non
     if missing:
         raise NotInProjectError(f"The project has no subject set {min(missing)}.")
     workflow.subject_sets.add(*found)
-    workflow.save(update_fields=["updated_at"])
 
 
 @transaction.atomic
 def unlink_subject_sets(workflow: Workflow, subject_set_ids: Sequence[int]) -> None:
     """Ask no more about the subjects of these sets; what was answered stays."""
     workflow.subject_sets.remove(*SubjectSet.objects.filter(pk__in=subject_set_ids))
-    workflow.save(update_fields=["updated_at"])

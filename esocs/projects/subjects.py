@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Min
-from django.db.models.functions import Now
 
 from esocs.accounts.models import User
 from esocs.projects.editing import InUseError, NotInProjectError, delete_unused, lock_unchanged, save_named
@@ -87,7 +86,6 @@ def link_subjects(subject_set: SubjectSet, subject_ids: Sequence[int]) -> int:
         ignore_conflicts=True,
         batch_size=1000,
     )
-    SubjectSet.objects.filter(pk=subject_set.pk).update(updated_at=Now())
     return SetMemberSubject.objects.filter(subject_set=subject_set).count() - before
 
 
@@ -95,7 +93,6 @@ def link_subjects(subject_set: SubjectSet, subject_ids: Sequence[int]) -> int:
 def unlink_subjects(subject_set: SubjectSet, subject_ids: Sequence[int]) -> int:
     """Take subjects out of a set; the subjects stay. Returns how many were in it."""
     removed, _ = SetMemberSubject.objects.filter(subject_set=subject_set, subject__in=subject_ids).delete()
-    SubjectSet.objects.filter(pk=subject_set.pk).update(updated_at=Now())
     return removed
 
 

@@ -17,7 +17,7 @@ from esocs.panoptes.resource_documents import collection_document
 from esocs.panoptes.resource_schemas import describe, describe_links
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Owned, Shown
 from esocs.projects.access import list_visible_collections, list_visible_projects, list_visible_subjects
-from esocs.projects.community import change_columns, collect_subjects, create_collection, drop_subjects
+from esocs.projects.community import change_columns, choose_picture, collect_subjects, create_collection, drop_subjects
 from esocs.projects.models import Collection, Subject
 
 
@@ -117,8 +117,7 @@ class CollectionSubjects(Collections):
         self.require_editor(collection)
         subject_ids = self.visible_subject_ids(read_link_ids(request.data, link))
         if link == "default_subject":
-            changes = {"default_subject_id": subject_ids[0] if subject_ids else None}
-            change_columns(Collection.objects.all(), collection, changes=changes)
+            choose_picture(collection, subject_ids[0] if subject_ids else None)
         else:
             collect_subjects(collection, subject_ids)
         return self.answer_row(collection)
