@@ -84,15 +84,29 @@ def beat_command(var: Path | str) -> list[str]:
     return ["celery", "--app", "esocs.config.celery", "beat", "--schedule", schedule, "--loglevel", "WARNING"]
 
 
-def list_programs(var: Path, *, port: int) -> dict[str, list[str]]:
-    """Everything that runs on one machine: name → command."""
+def list_programs(var: Path, *, port: int, gpus: int = 1) -> dict[str, list[str]]:
+    """Everything that runs on one machine: name → command. Each of several GPUs has a worker of its own."""
     others = tuple(queue for queue in QUEUES if queue != "gpu")
+    names = ["gpu", *(f"gpu-{number}" for number in range(1, gpus))]
     return {
         "web": web_command(host="127.0.0.1", port=port),
         "worker-general": worker_command(name="general", queues=others, concurrency=2),
-        "worker-gpu": worker_command(name="gpu", queues=("gpu",), concurrency=1),
+        **{f"worker-{name}": worker_command(name=name, queues=("gpu",), concurrency=1) for name in names},
         "beat": beat_command(var),
     }
+
+
+def environment_of(program: str, *, gpus: int = 1) -> str:
+    """A program's own variables, as supervisord writes them.
+
+    The cores are shared by everybody: a gpu worker's arithmetic alone may use them all, and its threads sleep while
+    they wait. Spinning threads made a training on a busy machine ten times slower.
+    """
+    if not program.startswith("worker-gpu"):
+        return ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
+    number = program.removeprefix("worker-gpu").removeprefix("-") or "0"
+    device = f',CUDA_VISIBLE_DEVICES="{number}"' if gpus > 1 else ""
+    return f',OMP_WAIT_POLICY="PASSIVE",OPENBLAS_NUM_THREADS="1"{device}'
 
 
 def _configuration_path(var: Path) -> Path:
@@ -107,15 +121,13 @@ def _write_configuration(var: Path, *, port: int) -> Path:
     user = "user=root" if os.geteuid() == 0 else ""
     text = SUPERVISOR.format(var=var, socket=short / "supervisor.sock", user=user)
     binaries = Path(sys.executable).parent
-    for name, (program, *options) in list_programs(var, port=port).items():
+    gpus = max(1, int(os.environ.get("ESOCS_GPUS") or 1))
+    for name, (program, *options) in list_programs(var, port=port, gpus=gpus).items():
         # supervisord expands % itself, so Celery's %h is written twice.
         command = " ".join([str(binaries / program), *options]).replace("%", "%%")
-        # The cores are shared by everybody: the gpu worker's arithmetic alone may use them all, and its threads sleep
-        # while they wait. Spinning threads made a training on a busy machine ten times slower.
-        threads = ',OMP_WAIT_POLICY="PASSIVE"' if name == "worker-gpu" else ',OMP_NUM_THREADS="1"'
-        environment = f'{threads},OPENBLAS_NUM_THREADS="1"'
         # The site answers first; the workers are started as soon as it does.
         autostart = "true" if name == "web" else "false"
+        environment = environment_of(name, gpus=gpus)
         text += PROGRAM.format(
             name=name, command=command, root=ROOT, var=var, environment=environment, autostart=autostart
         )

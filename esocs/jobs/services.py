@@ -301,8 +301,8 @@ def drain(job_ids: list[int], *, on_progress: Callable[[int, int], None] | None 
     """
     from celery import current_app
 
-    # Every room's tasks.py registers its handlers when it is imported, as in a worker.
-    current_app.loader.import_default_modules()
+    # Every room's tasks.py registers its handlers when it is imported, as in a worker, once a process.
+    current_app.loader.init_worker()
     while True:
         waiting = Job.objects.filter(id__in=job_ids, state__in=[Job.State.QUEUED, Job.State.RUNNING])
         left = list(waiting.order_by("id").values_list("id", flat=True))

@@ -151,6 +151,17 @@ def test_a_long_order_is_cut_into_jobs_of_a_hundred_files(tmp_path: Path) -> Non
     assert {group for _, group in payloads} == {f"ingest/{batch.pk}"}
 
 
+def test_a_very_long_order_is_cut_into_jobs_of_up_to_a_thousand_files(tmp_path: Path) -> None:
+    for count, largest in ((6_000, 150), (42_000, 1000)):
+        files = [tmp_path / f"{count}-{number}.fits" for number in range(count)]
+        _, job_ids = services.order_ingest(files=files, source="test")
+        sizes = [
+            len(payload["paths"]) for payload in Job.objects.filter(pk__in=job_ids).values_list("payload", flat=True)
+        ]
+        assert max(sizes) == largest
+        assert sum(sizes) == count
+
+
 def test_chosen_positions_are_cut_instead_of_the_target(tmp_path: Path) -> None:
     file = write_image(tmp_path / "field.fits", galaxy(400, 400), WCS_CARDS)
     at = [(150.0, -30.0), (149.995, -29.995)]

@@ -23,6 +23,18 @@ def test_every_queue_has_exactly_one_kind_of_worker(tmp_path: Path) -> None:
     assert set(KINDS.values()) <= set(served)
 
 
+def test_each_of_several_gpus_has_a_worker_that_sees_it_alone(tmp_path: Path) -> None:
+    programs = processes.list_programs(tmp_path, port=8000, gpus=3)
+    workers = [name for name in programs if "gpu" in name]
+    assert workers == ["worker-gpu", "worker-gpu-1", "worker-gpu-2"]
+    assert all(queues_of(programs[name]) == {"gpu"} for name in workers)
+    assert len({programs[name][programs[name].index("--hostname") + 1] for name in workers}) == 3
+    for number, name in enumerate(workers):
+        assert f'CUDA_VISIBLE_DEVICES="{number}"' in processes.environment_of(name, gpus=3)
+        assert "OMP_NUM_THREADS" not in processes.environment_of(name, gpus=3)
+    assert "CUDA" not in processes.environment_of("worker-gpu") + processes.environment_of("worker-general", gpus=3)
+
+
 def test_the_gpu_worker_has_one_child_which_holds_the_model(tmp_path: Path) -> None:
     command = processes.list_programs(tmp_path, port=8000)["worker-gpu"]
     assert queues_of(command) == {"gpu"}
