@@ -47,8 +47,8 @@ class Header:
         self._parsed: dict[str, CardValue | None] = {}
         offsets: dict[str, int] = {}
         repeated: list[tuple[int, int]] = []
-        standard = np.flatnonzero(_words(block, 0, self._size) != _word(_HIERARCH))
-        for start in (standard * CARD_BYTES).tolist():
+        for row in (_words(block, 0, self._size) != _word(_HIERARCH)).nonzero()[0].tolist():
+            start = row * CARD_BYTES
             keyword = block[start : start + 8]
             if keyword in _COMMENTARY:
                 continue
@@ -171,7 +171,7 @@ def find_eso_card(block: bytes, name: bytes, size: int) -> int:
         return -1
     # The keyword's last eight letters tell it from nearly all others: one comparison a card, wherever it stands.
     last = len(wanted) - 8
-    for row in np.flatnonzero(_words(block, last, size) == _word(wanted[last:])).tolist():
+    for row in (_words(block, last, size) == _word(wanted[last:])).nonzero()[0].tolist():
         start = row * CARD_BYTES
         follows = block[start + len(wanted) : start + CARD_BYTES].lstrip()[:1]
         if follows == b"=" and block.startswith(wanted, start):
@@ -183,7 +183,7 @@ def find_end(buffer: bytes | bytearray | mmap.mmap, start: int, stop: int) -> in
     """Offset of the END card of the header that begins at ``start``; -1 if none begins before ``stop``."""
     rows = max(0, (stop - 8 - start) // CARD_BYTES + 1)
     words = np.ndarray(rows, dtype="<u8", buffer=buffer, offset=start, strides=(CARD_BYTES,))
-    ends = np.flatnonzero(words == _word(b"END     "))
+    ends = (words == _word(b"END     ")).nonzero()[0]
     return start + int(ends[0]) * CARD_BYTES if ends.size else -1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.fits.cards import Header
 from classifier.fits.errors import ImplausibleSizeError, UnreadableError
 from classifier.fits.headers import Hdu
 from classifier.fits.storage import Buffer
@@ -136,27 +137,33 @@ def check_tiles(buffer: Buffer, hdu: Hdu) -> None:
     if rows != expected:
         raise UnreadableError(f"The compressed image has {rows:,} tiles where {expected:,} are needed.")
     if str(header.get("ZCMPTYPE")).strip() in {"RICE_1", "RICE_ONE"}:
-        # CFITSIO takes the first two by their place, whatever their names say.
-        for name, (keyword, known) in _RICE_PARAMETERS.items():
-            value = header.get(keyword)
-            if keyword in header and value not in known:
-                raise UnreadableError(f"The compression parameter {name} = {value!r:.20} is none there is.")
+        _check_rice(header)
     theap = header.get("THEAP")
     heap_start = theap if isinstance(theap, int) and not isinstance(theap, bool) else rows * row_bytes
-    for column in _list_cells(hdu):
-        if column.letter in "PQ":
-            size = (">i4", 8) if column.letter == "P" else (">i8", 16)
-            descriptors = np.ndarray(
-                (rows, 2),
-                dtype=size[0],
-                buffer=buffer,
-                offset=hdu.data_offset + column.offset,
-                strides=(row_bytes, size[1] // 2),
-            ).astype(np.float64)
-            length_bytes = descriptors[:, 0] * _BYTES.get(column.element, 1)
-            inside = heap_start + descriptors[:, 1] + length_bytes <= hdu.data_bytes
-            if not (heap_start >= 0 and np.all(inside) and np.all(descriptors >= 0)):
+    for cell in _list_cells(hdu):
+        if cell.letter in "PQ" and rows:
+            descriptors = _descriptors(buffer, hdu, cell, rows=rows, row_bytes=row_bytes)
+            # Lengths and offsets beyond the data are refused first: then their sums cannot overflow.
+            if heap_start < 0 or descriptors.min() < 0 or int(descriptors.max()) > hdu.data_bytes:
                 raise UnreadableError("A compressed tile lies outside its table's heap.")
+            ends = descriptors[:, 0] * _BYTES.get(cell.element, 1) + descriptors[:, 1]
+            if heap_start + int(ends.max()) > hdu.data_bytes:
+                raise UnreadableError("A compressed tile lies outside its table's heap.")
+
+
+def _check_rice(header: Header) -> None:
+    """CFITSIO takes RICE's first two parameters by their place, whatever their names say."""
+    for name, (keyword, known) in _RICE_PARAMETERS.items():
+        value = header.get(keyword)
+        if keyword in header and value not in known:
+            raise UnreadableError(f"The compression parameter {name} = {value!r:.20} is none there is.")
+
+
+def _descriptors(buffer: Buffer, hdu: Hdu, cell: Cell, *, rows: int, row_bytes: int) -> NDArray[np.int64]:
+    """Length in elements and offset in the heap of a variable-length column's cells, int64 (rows, 2)."""
+    dtype, size = (">i4", 4) if cell.letter == "P" else (">i8", 8)
+    start = hdu.data_offset + cell.offset
+    return np.ndarray((rows, 2), dtype=dtype, buffer=buffer, offset=start, strides=(row_bytes, size)).astype(np.int64)
 
 
 def _table_shape(hdu: Hdu) -> tuple[int, int]:

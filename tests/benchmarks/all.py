@@ -27,7 +27,8 @@ def list_benchmarks() -> list[str]:
 def run(name: str, *, data: Path | None) -> dict[str, Any]:
     """Run one benchmark, its output passed through; the JSON object of its last line, or its failure."""
     command = [sys.executable, "-m", f"tests.benchmarks.{name}"]
-    folder = data / "crowd" if data and name.startswith("crowd_") else None
+    kind = name.partition("_")[0]
+    folder = data / kind if data and kind in {"crowd", "fits"} else None
     if folder is not None and folder.is_dir() and name != "crowd_speed":
         command += ["--data", str(folder)]
     print(f"\n== {name}", flush=True)
