@@ -48,6 +48,7 @@ def main() -> None:
     print_table(("outcome", "files"), campaign.outcomes.most_common())
     for failure in campaign.failures[:20]:
         print(failure)
+    print(f"the slowest took {campaign.slowest_s:.2f} s: {campaign.slowest}")
     print(f"{accepted} of {len(good)} good files accepted before, {again} after")
     print_result(
         name="fits_fuzz",
@@ -75,7 +76,8 @@ class Campaign:
         outcomes: ``image``, ``spectrum`` or an error's code, and how often.
         crashes: Exceptions that are no ``FitsError``, and readers that died.
         over_limit: Files that broke the wall time or memory limit.
-        slowest_s: Longest wall time of a file.
+        slowest_s: Longest wall time of a file, a new child's start included.
+        slowest: Which file that was.
         most_memory_bytes: Largest resident memory of a child.
         failures: What led to a crash or over the limits, in words.
     """
@@ -84,6 +86,7 @@ class Campaign:
         self.outcomes: Counter[str] = Counter()
         self.crashes = self.over_limit = self.most_memory_bytes = 0
         self.slowest_s = 0.0
+        self.slowest = ""
         self.failures: list[str] = []
         self._reader = reader
         self._path = folder / "mutated.fits"
@@ -112,7 +115,8 @@ class Campaign:
             self.crashes += 1
             self.failures.append(f"crash: {what}: {answer!r:.200}")
         memory_bytes = _peak_memory_bytes()
-        self.slowest_s = max(self.slowest_s, elapsed_s)
+        if elapsed_s > self.slowest_s:
+            self.slowest_s, self.slowest = elapsed_s, what
         self.most_memory_bytes = max(self.most_memory_bytes, memory_bytes)
         if elapsed_s > LIMITS.wall_s + GRACE_S or memory_bytes > LIMITS.memory_bytes:
             self.over_limit += 1
