@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_vite",
     "corsheaders",
+    "oauth2_provider",
     "rest_framework",
     "drf_spectacular",
     "esocs.config.apps.ConfigApp",
@@ -156,6 +157,38 @@ LOGIN_URL = "web:log-in"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "web:home"
 ACCESS_TOKEN_AGE_S = 2 * 60 * 60
+# Programs that people registered, and what renews their tokens. Every recommendation of RFC 9700 is followed.
+OAUTH2_PROVIDER = {
+    "SCOPES": {
+        "public": "Read what is public",
+        "user": "Know who you are",
+        "project": "Change your projects",
+        "classification": "Classify in your name",
+    },
+    "ACCESS_TOKEN_EXPIRE_SECONDS": ACCESS_TOKEN_AGE_S,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 24 * 60 * 60,
+    # A client whose answer was lost on the way asks again with the token that it still has.
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ACCESS_TOKEN_GENERATOR": "esocs.accounts.applications.make_access_token",
+    "OAUTH2_VALIDATOR_CLASS": "esocs.accounts.applications.Validator",
+    "PKCE_REQUIRED": True,
+    **{
+        f"COMPLIANT_BCP_RFC9700_{practice}": True
+        for practice in (
+            "IMPLICIT_GRANT",
+            "PASSWORD_GRANT",
+            "PKCE_METHOD",
+            "ACCESS_TOKEN_TRANSPORT",
+            "AUTHZ_RESPONSE_ISS",
+            "TOKEN_STORAGE",
+            "REFRESH_TOKEN",
+            "REDIRECT_URI_SCHEME",
+            "REDIRECT_URI_MATCHING",
+            "PKCE_REQUIRED",
+        )
+    },
+}
 
 # --- background work --------------------------------------------------------------------------------------------
 # DESIGN §4: the ledger is PostgreSQL, the message carries an id. Redis needs no durability.

@@ -19,6 +19,9 @@ from classifier.errors import EsocsError
 
 log = logging.getLogger(__name__)
 
+# When it makes sense to ask again, by status.
+RETRY_AFTER_S = {429: 60, 503: 5}
+
 
 class NotFoundError(EsocsError):
     """There is no such thing, or the asker may not know of it."""
@@ -118,11 +121,15 @@ class UploadLinkInvalidError(EsocsError):
     status = 403
 
 
-class TooManyRequestsError(EsocsError):
-    """The same person or address asks too often."""
+class TokenRefusedError(EsocsError):
+    """The grant by which a token was asked for is not valid; `reason` is RFC 6749's word for it."""
 
-    code = "too_many_requests"
-    status = 429
+    code = "token_refused"
+    status = 400
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "invalid_grant") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class MethodNotAllowedError(EsocsError):
@@ -199,8 +206,8 @@ def error_response(error: EsocsError, *, beside: Mapping[str, str] | None = None
     response = JsonResponse({**(beside or {}), "errors": [entry]}, status=error.status)
     if error.status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="esocs"'
-    if error.status == 503:
-        response["Retry-After"] = "5"
+    if error.status in RETRY_AFTER_S:
+        response["Retry-After"] = str(RETRY_AFTER_S[error.status])
     return response
 
 

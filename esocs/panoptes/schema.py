@@ -221,8 +221,29 @@ SIGN_IN_BODY: Schema = {
     )
 }
 SIGN_IN: Schema = object_of(login=TEXT)
-TOKEN_BODY: Schema = object_of(grant_type={"type": "string", "enum": ["password"]}, client_id=TEXT)
-TOKEN: Schema = object_of(access_token=TEXT, token_type=TEXT, expires_in=COUNT, scope=TEXT, created_at=COUNT)
+_GRANTS = ["password", "refresh_token", "client_credentials", "authorization_code"]
+TOKEN_BODY: Schema = {
+    **object_of(
+        ("client_id", "client_secret", "refresh_token", "code", "code_verifier", "redirect_uri"),
+        grant_type={"type": "string", "enum": _GRANTS},
+        client_id=TEXT,
+        client_secret=TEXT,
+        refresh_token=TEXT,
+        code=TEXT,
+        code_verifier=TEXT,
+        redirect_uri=TEXT,
+    ),
+    "additionalProperties": True,
+}
+TOKEN: Schema = object_of(
+    ("refresh_token",),
+    access_token=TEXT,
+    token_type=TEXT,
+    expires_in=COUNT,
+    refresh_token=TEXT,
+    scope=TEXT,
+    created_at=COUNT,
+)
 
 ERRORS: dict[str, OpenApiResponse] = {
     "4XX": OpenApiResponse(_ref("Error"), description="What is wrong with the request, under a stable code.")

@@ -111,7 +111,9 @@ def _check_pixels(content: bytes, media_type: str) -> CheckedFile:
                 if getattr(image, "n_frames", 1) > MOST_FRAMES:
                     raise UploadTooLargeError(f"The animation has more than {MOST_FRAMES} frames.")
                 image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UploadTooLargeError(f"The picture is too large to be decoded: {error}"[:300]) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UploadInvalidError(f"The file is not a whole {wanted}: {error}"[:300]) from None
     return CheckedFile(width_px=width, height_px=height)
 

@@ -93,7 +93,7 @@ def test_a_token_is_given_to_known_clients_and_grants_alone(client: Client) -> N
     make_user("owner")
     _sign_in(client, "owner")
     assert error_of(_token(client, client_id="other")) == (401, "invalid_client")
-    assert error_of(_token(client, grant_type="authorization_code")) == (400, "unsupported_grant_type")
+    assert error_of(_token(client, grant_type="magic")) == (400, "unsupported_grant_type")
     answer = client.post("/oauth/token", {"grant_type": "password", "client_id": PUBLIC_CLIENT_ID}, "application/json")
     assert answer.status_code == 200
 

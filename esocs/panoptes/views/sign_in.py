@@ -15,11 +15,12 @@ from rest_framework.response import Response
 
 from classifier.errors import EsocsError
 from esocs.accounts.models import User
+from esocs.accounts.throttling import check_attempts, note_failure
 from esocs.panoptes import schema
 from esocs.panoptes.authentication import refuse_foreign_origin
 from esocs.panoptes.documents import user_document
 from esocs.panoptes.errors import InvalidCsrfTokenError, InvalidRequestError, SignInFailedError, error_response
-from esocs.panoptes.views.base import PanoptesView
+from esocs.panoptes.views.base import PanoptesView, client_address
 
 COOKIE = "esocs_sign_in"
 TOKEN_AGE_S = 60 * 60
@@ -61,8 +62,11 @@ def _authenticate(request: Request) -> User:
     token = body.get("authenticity_token") or request.headers.get("X-CSRF-Token", "")
     if not _token_matches(str(token), request.COOKIES.get(COOKIE, "")):
         raise InvalidCsrfTokenError("The authenticity token is not the one that was handed out.", hint="GET it first.")
+    address = client_address(request)
+    check_attempts(login=name, address=address)
     user = authenticate(request._request, username=name, password=password)  # noqa: SLF001 - Django's request
     if not isinstance(user, User):
+        note_failure(login=name, address=address)
         raise SignInFailedError("Invalid login or password.")
     return user
 
