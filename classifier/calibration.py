@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
+from scipy import linalg, optimize
 from scipy.special import log_softmax, softmax
 
 from classifier.errors import EsocsError
@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 SMALLEST_PROBABILITY = 1e-7  # float32 softmaxes reach zero; their logarithm must not
 TEMPERATURE_RANGE = (0.05, 20.0)
 RELIABILITY_BINS = 15
+SMALLEST_SCATTER = 1e-3  # of an embedding's axis: what half-precision storage alone makes of it
 
 
 class CalibrationInputError(EsocsError):
@@ -146,21 +147,21 @@ def measure_reliability(probabilities: ArrayLike, labels: ArrayLike, *, bins: in
 
 @dataclass(frozen=True, kw_only=True)
 class OutOfDistribution:
-    """Conformal p-values for "this subject is like those known", from nearest-neighbour distances.
+    """Conformal p-values for "this subject is like those known", from distances to the groups of the known.
 
     Attributes:
-        reference: (M, D) float32 embeddings of length one.
+        centres: (K, D) mean embedding of each group.
+        whiteners: (K, D, D) W such that |(x - centre) W| is the Mahalanobis distance.
         held_out_distances: (n,) sorted distances of known subjects that are not in the reference.
-        neighbour: Which nearest neighbour's distance is taken, from 1.
     """
 
-    reference: NDArray[np.float32]
+    centres: Floats
+    whiteners: Floats
     held_out_distances: Floats
-    neighbour: int
 
     def distances(self, embeddings: ArrayLike) -> Floats:
-        """(N, D) embeddings to (N,) Euclidean distances in [0, 2] to the k-th nearest of the reference."""
-        return _neighbour_distances(np.asarray(embeddings, dtype=np.float32), self.reference, self.neighbour)
+        """(N, D) embeddings to (N,) Mahalanobis distances to the nearest group."""
+        return _group_distances(np.asarray(embeddings, dtype=np.float64), self.centres, self.whiteners)
 
     def p_values(self, embeddings: ArrayLike) -> Floats:
         """(N,) p = (1 + number of held-out distances at least as large) / (n + 1).
@@ -179,69 +180,79 @@ class OutOfDistribution:
     def save(self, path: Path) -> None:
         """Writes one .npz; `OutOfDistribution.load` is its inverse."""
         with path.open("wb") as file:
-            np.savez(
-                file,
-                reference=self.reference,
-                held_out_distances=self.held_out_distances,
-                neighbour=np.int64(self.neighbour),
-            )
+            np.savez(file, centres=self.centres, whiteners=self.whiteners, held_out_distances=self.held_out_distances)
 
     @classmethod
     def load(cls, path: Path) -> OutOfDistribution:
         """Reads what `save` wrote; pickled arrays are refused."""
+        names = ("centres", "whiteners", "held_out_distances")
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(
-                    reference=arrays["reference"],
-                    held_out_distances=arrays["held_out_distances"],
-                    neighbour=int(arrays["neighbour"]),
-                )
+                return cls(**{name: arrays[name] for name in names})
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise CalibrationInputError(f"{path.name} is not a saved reference: {error}") from error
 
 
 def fit_out_of_distribution(
-    reference: ArrayLike, held_out: ArrayLike, *, neighbour: int | None = None
+    reference: ArrayLike, held_out: ArrayLike, *, groups: ArrayLike | None = None
 ) -> OutOfDistribution:
     """Remembers what known subjects look like, and how far from them known subjects can lie.
 
-    The k-th nearest-neighbour distance of normalised embeddings is that of Sun, Ming, Zhu & Li (2022,
-    "Out-of-distribution detection with deep nearest neighbors", arXiv:2204.06507).
+    The distance is Mahalanobis' to the nearest group (Lee, Lee, Lee & Shin 2018, arXiv:1807.03888), each with a
+    covariance of its own: stars are alike, mergers are not. A group of n_k subjects shares a part D / (D + n_k) of
+    its covariance with the others (Friedman 1989, J. Am. Stat. Assoc. 84, 165).
 
     Args:
         reference: (M, D) embeddings, which may be those trained on.
         held_out: (n, D) embeddings of known subjects neither trained on nor in the reference.
-        neighbour: k; about the square root of M over two when omitted, at most 20.
+        groups: (M,) integers >= 0, such as the predicted answers; one group when omitted.
 
     Raises:
         CalibrationInputError: Too few, or of different D.
     """
-    known = np.asarray(reference, dtype=np.float32)
-    apart = np.asarray(held_out, dtype=np.float32)
+    known, apart = (np.asarray(given, dtype=np.float64) for given in (reference, held_out))
     if known.ndim != 2 or apart.ndim != 2 or known.shape[1] != apart.shape[1]:
         raise CalibrationInputError("Reference and held-out embeddings must have shapes (M, D) and (n, D).")
-    k = neighbour or int(np.clip(np.sqrt(len(known)) / 2, 1, 20))
-    if len(apart) < 1 or len(known) < k:
+    if len(apart) < 1 or len(known) < 2:
         raise CalibrationInputError(
             f"{len(known)} reference and {len(apart)} held-out subjects are too few.",
             hint="Validate more subjects first.",
         )
-    distances = np.sort(_neighbour_distances(apart, known, k))
-    return OutOfDistribution(reference=known, held_out_distances=distances, neighbour=k)
+    member = np.zeros(len(known), dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
+    if member.shape != (len(known),):
+        raise CalibrationInputError("Every reference embedding must have one group.")
+    centres, whiteners = _groups(known, member)
+    distances = np.sort(_group_distances(apart, centres, whiteners))
+    return OutOfDistribution(centres=centres, whiteners=whiteners, held_out_distances=distances)
 
 
-def _neighbour_distances(
-    embeddings: NDArray[np.float32], reference: NDArray[np.float32], neighbour: int, *, chunk: int = 1024
-) -> Floats:
-    if embeddings.ndim != 2 or embeddings.shape[1] != reference.shape[1]:
-        raise CalibrationInputError(f"Embeddings must have shape (N, {reference.shape[1]}).")
-    distances = np.empty(len(embeddings))
-    for start in range(0, len(embeddings), chunk):
-        # On the unit sphere the distance follows from the product: |a - b|² = 2 - 2 a·b.
-        products = embeddings[start : start + chunk] @ reference.T
-        nearest = -np.partition(-products, neighbour - 1, axis=1)[:, neighbour - 1]
-        distances[start : start + chunk] = np.sqrt(np.maximum(2 - 2 * nearest, 0))
-    return distances
+def _groups(known: Floats, member: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Centre and whitener of each group, from covariances in units of each axis' scatter over all."""
+    scatter = np.maximum(known.std(axis=0), SMALLEST_SCATTER)
+    _, member, counts = np.unique(member, return_inverse=True, return_counts=True)
+    centres = np.stack([known[member == k].mean(axis=0) for k in range(len(counts))])
+    residuals = (known - centres[member]) / scatter
+    width = known.shape[1]
+    identity = np.eye(width)
+    shared = residuals.T @ residuals / len(known)
+    trust = len(known) / (len(known) + 0.5 * width)
+    shared = trust * shared + ((1 - trust) * np.trace(shared) / width + SMALLEST_SCATTER) * identity
+    whiteners = np.empty((len(counts), width, width))
+    for k, count in enumerate(counts):
+        own = residuals[member == k].T @ residuals[member == k] / count
+        covariance = (count * own + width * shared) / (count + width) + SMALLEST_SCATTER * identity
+        factor = linalg.solve_triangular(np.linalg.cholesky(covariance), identity, lower=True)
+        whiteners[k] = factor.T / scatter[:, None]
+    return centres, whiteners
+
+
+def _group_distances(embeddings: Floats, centres: Floats, whiteners: Floats) -> Floats:
+    if embeddings.ndim != 2 or embeddings.shape[1] != centres.shape[1]:
+        raise CalibrationInputError(f"Embeddings must have shape (N, {centres.shape[1]}).")
+    nearest = np.full(len(embeddings), np.inf)
+    for centre, whitener in zip(centres, whiteners, strict=True):
+        np.minimum(nearest, np.linalg.norm((embeddings - centre) @ whitener, axis=1), out=nearest)
+    return nearest
 
 
 def _checked(probabilities: ArrayLike) -> Floats:

@@ -109,8 +109,9 @@ class Predictor:
 
     @classmethod
     def open(cls, weights: Sequence[tuple[Path, str]], *, questions: Sequence[Question], **settings: Any) -> Predictor:
-        """Loads (path, sha256) pairs; raises what `classifier.weights.load_weights` raises."""
-        networks = [load_weights(path, sha256=sha256, questions=questions)[0] for path, sha256 in weights]
+        """Loads (path, sha256) pairs, each of one or more networks; raises what `load_weights` raises."""
+        files = [load_weights(path, sha256=sha256, questions=questions) for path, sha256 in weights]
+        networks = [network for members, _ in files for network in members]
         return cls(networks, questions=questions, **settings)
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from classifier.augmentation import ImageAugmentation, SpectrumAugmentation
 from classifier.data import Question, Samples, shuffled_batches, split_hold_out, training_weights
@@ -20,6 +21,10 @@ from classifier.evaluation import accuracy, log_loss
 from classifier.inference import Predictor, default_device
 from classifier.networks import Network, build_network
 from classifier.networks.heads import dirichlet_multinomial_loss
+from classifier.optimisation import Muon, split_weights
+
+# Far enough apart that the members of two ensembles with neighbouring seeds have no network in common.
+MEMBER_SEED_STEP = 100_003
 
 
 class TrainingDataError(EsocsError):
@@ -48,13 +53,15 @@ class TrainingConfig:
         least_steps: A small set is seen more often, so that this many steps are made.
         most_steps: A large set is seen less often; bounds the time.
         batch_size: Subjects a step.
-        learning_rate: At the peak of the cycle.
+        learning_rate: Of AdamW, at the peak of the cycle.
+        matrix_learning_rate: Of Muon, which moves the matrices of hidden layers, likewise.
         warm_up_share: Share of the steps in which the rate rises to its peak, before it falls as a cosine.
-        warm_start_factor: Factor on the learning rate when an earlier network is continued.
-        weight_decay: Of AdamW, on matrices and kernels.
+        warm_start_factor: Factor on the learning rates when an earlier network is continued.
+        weight_decay: On matrices and kernels, times the learning rate.
         average_decay: Decay per step of the running average of the weights; that average is the result.
         class_balance: 0 keeps the frequencies of the answers, 1 weighs all answers alike.
         hold_out_share: Share of the samples kept out to measure the result.
+        members: Networks of an ensemble, which differ by their seeds; each costs a whole training.
         views: Dihedral views averaged when the held-out share is measured.
         seed: Of the weights, the order, the augmentation and the split.
         device: "cuda", "cpu"; chosen when None.
@@ -67,13 +74,15 @@ class TrainingConfig:
     least_steps: int = 200
     most_steps: int = 2000
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
+    matrix_learning_rate: float = 2e-2
     warm_up_share: float = 0.15
     warm_start_factor: float = 0.5
     weight_decay: float = 0.05
     average_decay: float = 0.98
     class_balance: float = 0.5
     hold_out_share: float = 0.1
+    members: int = 1
     views: int = 1
     seed: int = 0
     device: str | None = None
@@ -83,12 +92,11 @@ class TrainingConfig:
         return min(max(math.ceil(self.epochs * count / self.batch_size), self.least_steps), self.most_steps)
 
 
-IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-1", augmentation=ImageAugmentation(), most_steps=800)
+IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-2", augmentation=ImageAugmentation(), most_steps=600)
 SPECTRUM_TRAINING = TrainingConfig(
-    architecture="spectrum-convnext-1",
+    architecture="spectrum-convnext-2",
     augmentation=SpectrumAugmentation(),
-    least_steps=400,
-    learning_rate=4e-3,
+    least_steps=500,
 )
 
 
@@ -126,18 +134,18 @@ class TrainedNetwork:
     """The result of a training.
 
     Attributes:
-        network: On the CPU, in evaluation mode.
+        networks: One, or the members of the ensemble, on the CPU, in evaluation mode.
         questions: Name and answers of its heads.
         config: What it was trained with.
         trained_ids: (N,) sorted ids of every subject whose votes it has seen, the held-out ones included:
             none of them may calibrate it.
         hold_out: The early measure.
         history: The reports on the way.
-        steps: Optimiser steps.
+        steps: Optimiser steps of all members.
         seconds: Wall time.
     """
 
-    network: Network
+    networks: tuple[Network, ...]
     questions: tuple[Question, ...]
     config: TrainingConfig
     trained_ids: NDArray[np.int64]
@@ -169,15 +177,12 @@ def train(
     *,
     warm_start: Network | None = None,
 ) -> TrainedNetwork:
-    """Trains a network on votes.
-
-    AdamW (Loshchilov & Hutter 2019), one cycle of the learning rate (Smith & Topin 2019), the
-    Dirichlet-multinomial loss weighted by selection and class, and a running average of the weights.
+    """Trains a network, or the members of an ensemble one after the other, on votes.
 
     Args:
         samples: Labelled subjects; gold and audit subjects must not be among them.
         config: How.
-        progress: Called some fifty times on the way; an exception in it ends the training.
+        progress: Called some fifty times a member; an exception in it ends the training.
         warm_start: An earlier network; what has the same name and shape is taken over, the rest starts anew.
 
     Raises:
@@ -185,78 +190,120 @@ def train(
         TrainingDivergedError: The loss is no longer finite.
     """
     started = time.perf_counter()
+    train_at, hold_out_at = split_hold_out(samples, share=config.hold_out_share, seed=config.seed)
+    steps = config.steps(len(train_at))
+    history: list[TrainingProgress] = []
+
+    def report(step: int, loss: float) -> None:
+        history.append(TrainingProgress(step, steps * config.members, loss, time.perf_counter() - started))
+        if progress is not None:
+            progress(history[-1])
+
+    networks = [
+        _train_member(
+            samples,
+            config,
+            positions=train_at,
+            seed=config.seed + MEMBER_SEED_STEP * member,
+            warm_start=warm_start,
+            report=lambda step, loss, done=member * steps: report(done + step, loss),
+        )
+        for member in range(config.members)
+    ]
+    return TrainedNetwork(
+        networks=tuple(networks),
+        questions=samples.questions,
+        config=config,
+        trained_ids=np.sort(samples.subject_ids),
+        hold_out=_measure(networks, samples, hold_out_at, config),
+        history=tuple(history),
+        steps=steps * config.members,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _train_member(
+    samples: Samples,
+    config: TrainingConfig,
+    *,
+    positions: NDArray[np.int64],
+    seed: int,
+    warm_start: Network | None,
+    report: Callable[[int, float], None],
+) -> Network:
+    """One network on the CPU, in evaluation mode.
+
+    Muon (Jordan et al. 2024) on the matrices of hidden layers and AdamW (Loshchilov & Hutter 2019) on the rest, one
+    cycle of the learning rates (Smith & Topin 2019), the Dirichlet-multinomial loss weighted by selection and class,
+    and a running average of the weights.
+    """
     device = torch.device(config.device or default_device())
     # All chance flows from the seed, and the caller's own random state is left as it was.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed)
-        generator = torch.Generator().manual_seed(config.seed)
-        rng = np.random.default_rng(config.seed)
-
-        answers = {question.name: len(question.answers) for question in samples.questions}
-        network = build_network(config.architecture, {**config.arguments, "answers": answers})
-        _check(samples, network)
-        if warm_start is not None:
-            _take_over(network, warm_start)
-        network = network.to(device).train()
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        network = _begin(samples, config, warm_start).to(device).train()
         average = copy.deepcopy(network).eval()
-
-        train_at, hold_out_at = split_hold_out(samples, share=config.hold_out_share, seed=config.seed)
         weights = training_weights(
-            samples.majority(samples.questions[0].name)[train_at],
-            samples.weights[train_at],
+            samples.majority(samples.questions[0].name)[positions],
+            samples.weights[positions],
             class_balance=config.class_balance,
         )
-        steps = config.steps(len(train_at))
-        peak = config.learning_rate * (config.warm_start_factor if warm_start is not None else 1.0)
-        optimiser = torch.optim.AdamW(_parameter_groups(network, config.weight_decay), lr=peak)
-
-        history: list[TrainingProgress] = []
+        optimisers = _optimisers(network, config)
+        pace = config.warm_start_factor if warm_start is not None else 1.0
+        steps = config.steps(len(positions))
+        batches = shuffled_batches(
+            count=len(positions), batch_size=config.batch_size, steps=steps, rng=np.random.default_rng(seed)
+        )
         recent_losses: list[float] = []
-        batches = shuffled_batches(count=len(train_at), batch_size=config.batch_size, steps=steps, rng=rng)
         for step, batch in enumerate(batches, start=1):
-            planes = torch.from_numpy(samples.planes[train_at[batch]].astype(np.float32)).to(device)
-            planes = config.augmentation(planes, generator)
-
-            logits, log_concentration = network.concentrations(planes)
-            loss = torch.zeros(len(batch), device=device)
-            for name in answers:
-                votes = torch.from_numpy(samples.votes[name][train_at[batch]]).to(device)
-                loss = loss + dirichlet_multinomial_loss(logits[name], log_concentration[name], votes)
-            mean_loss = (loss * torch.from_numpy(weights[batch]).to(device)).mean()
-
-            for group in optimiser.param_groups:
-                group["lr"] = peak * _cycle(step / steps, config.warm_up_share)
-            optimiser.zero_grad(set_to_none=True)
-            mean_loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
+            planes = torch.from_numpy(samples.planes[positions[batch]].astype(np.float32)).to(device)
+            votes = {name: torch.from_numpy(counts[positions[batch]]) for name, counts in samples.votes.items()}
+            loss = _loss(network, config.augmentation(planes, generator), votes, torch.from_numpy(weights[batch]))
+            _step(network, loss, optimisers, pace=pace * _cycle(step / steps, config.warm_up_share))
             # The average forgets the random start quickly, then slows down to its decay.
             _move_average(average, network, decay=min(config.average_decay, step / (step + 10)))
 
-            recent_losses.append(mean_loss.item())
+            recent_losses.append(loss.item())
             if not math.isfinite(recent_losses[-1]):
                 raise TrainingDivergedError(
                     f"The loss is {recent_losses[-1]} at step {step} of {steps}.",
                     hint="Lower the learning rate, or look for planes far out of range.",
                 )
             if step % max(1, steps // 50) == 0 or step == steps:
-                report = TrainingProgress(step, steps, float(np.mean(recent_losses)), time.perf_counter() - started)
+                report(step, float(np.mean(recent_losses)))
                 recent_losses.clear()
-                history.append(report)
-                if progress is not None:
-                    progress(report)
+    return average.cpu().eval()
 
-    average = average.cpu().eval()
-    return TrainedNetwork(
-        network=average,
-        questions=samples.questions,
-        config=config,
-        trained_ids=np.sort(samples.subject_ids),
-        hold_out=_measure(average, samples, hold_out_at, config),
-        history=tuple(history),
-        steps=steps,
-        seconds=time.perf_counter() - started,
-    )
+
+def _begin(samples: Samples, config: TrainingConfig, warm_start: Network | None) -> Network:
+    answers = {question.name: len(question.answers) for question in samples.questions}
+    network = build_network(config.architecture, {**config.arguments, "answers": answers})
+    _check(samples, network)
+    if warm_start is not None:
+        _take_over(network, warm_start)
+    return network
+
+
+def _loss(network: Network, planes: Tensor, votes: Mapping[str, Tensor], weights: Tensor) -> Tensor:
+    """The mean over the batch of the weighted sum over the questions."""
+    logits, log_concentration = network.concentrations(planes)
+    total = torch.zeros(len(planes), device=planes.device)
+    for name, counts in votes.items():
+        total = total + dirichlet_multinomial_loss(logits[name], log_concentration[name], counts.to(planes.device))
+    return (total * weights.to(planes.device)).mean()
+
+
+def _step(
+    network: Network, loss: Tensor, optimisers: Sequence[tuple[torch.optim.Optimizer, float]], *, pace: float
+) -> None:
+    network.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    for optimiser, peak in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = pace * peak
+        optimiser.step()
 
 
 def _check(samples: Samples, network: Network) -> None:
@@ -278,11 +325,15 @@ def _take_over(network: Network, earlier: Network) -> None:
     network.load_state_dict({**state, **same})
 
 
-def _parameter_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+def _optimisers(network: Network, config: TrainingConfig) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Each with its learning rate at the peak of the cycle."""
+    matrices, others, vectors = split_weights(network)
     # Biases, norms and scales are not decayed: shrinking them towards zero means nothing.
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [{"params": others, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [
+        (Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay), config.matrix_learning_rate),
+        (torch.optim.AdamW(groups, lr=config.learning_rate), config.learning_rate),
+    ]
 
 
 def _cycle(done: float, warm_up_share: float) -> float:
@@ -297,12 +348,13 @@ def _move_average(average: Network, network: Network, *, decay: float) -> None:
         mean.lerp_(value, 1 - decay)
 
 
-def _measure(network: Network, samples: Samples, positions: NDArray[np.int64], config: TrainingConfig) -> HoldOut:
-    predictor = Predictor(
-        [network], questions=samples.questions, views=config.views, device=config.device, read_ahead=0
-    )
+def _measure(
+    networks: Sequence[Network], samples: Samples, positions: NDArray[np.int64], config: TrainingConfig
+) -> HoldOut:
+    predictor = Predictor(networks, questions=samples.questions, views=config.views, device=config.device, read_ahead=0)
     predictions = predictor.predict(np.asarray(samples.planes[positions]))
-    network.cpu()
+    for network in networks:
+        network.cpu()
     labels = {q.name: samples.majority(q.name)[positions] for q in samples.questions}
     measured: dict[str, dict[str, float]] = {"accuracy": {}, "log_loss": {}}
     for name, truth in labels.items():

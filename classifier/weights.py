@@ -1,7 +1,8 @@
 """Weights on disk: a safetensors file that carries its card, and the same card as JSON beside it.
 
 The only place that opens weights. The source of truth is the safetensors file, named by its sha256: its card
-(architecture, questions) lies in its header and is covered by the hash.
+(architecture, questions) lies in its header and is covered by the hash. The members of an ensemble lie in one file, so
+that a model version is one file with one hash.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CARD_FORMAT = 1
 LARGEST_WEIGHTS_BYTES = 2 * 1024**3
+LARGEST_HEADER_BYTES = 16 * 1024**2
+MOST_MEMBERS = 64
 CARD_KEY = "esocs_card"
 
 
@@ -73,6 +76,7 @@ class WeightsCard:
         architecture: Key of `classifier.networks.ARCHITECTURES`.
         arguments: Arguments of that class.
         questions: The questions it answers, in order.
+        members: Networks of this architecture in the file, which are averaged; at least 1.
         facts: Free facts of the training: metrics, seconds, seed, hash of the training set.
         sha256: Hex digest of the safetensors file; empty before it is written.
     """
@@ -80,6 +84,7 @@ class WeightsCard:
     architecture: str
     arguments: Mapping[str, Any]
     questions: tuple[Question, ...]
+    members: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
@@ -90,6 +95,7 @@ class WeightsCard:
             "architecture": self.architecture,
             "arguments": dict(self.arguments),
             "questions": [{"name": q.name, "answers": list(q.answers)} for q in self.questions],
+            "members": self.members,
             "facts": dict(self.facts),
             **({"sha256": self.sha256} if self.sha256 else {}),
         }
@@ -104,10 +110,14 @@ class WeightsCard:
         try:
             if card["format"] != CARD_FORMAT:
                 raise WeightsFormatError(f"The weights card has format {card['format']!r}, not {CARD_FORMAT}.")
+            members = card.get("members", 1)
+            if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
+                raise WeightsFormatError(f"The weights card names {members!r} members, not 1 to {MOST_MEMBERS}.")
             return cls(
                 architecture=str(card["architecture"]),
                 arguments=dict(card["arguments"]),
                 questions=tuple(Question(str(q["name"]), tuple(q["answers"])) for q in card["questions"]),
+                members=members,
                 facts=dict(card.get("facts", {})),
                 sha256=str(card.get("sha256", "")),
             )
@@ -116,12 +126,16 @@ class WeightsCard:
 
 
 def save_weights(
-    network: Network, path: Path, *, questions: Sequence[Question], facts: Mapping[str, Any] | None = None
+    networks: Sequence[Network],
+    path: Path,
+    *,
+    questions: Sequence[Question],
+    facts: Mapping[str, Any] | None = None,
 ) -> WeightsCard:
     """Writes `path` (".safetensors") and its card beside it (".json"), each whole or not at all.
 
     Args:
-        network: A trained network.
+        networks: One trained network, or the members of an ensemble: alike but for their weights.
         path: Where to write; directories are made.
         questions: Name and answers of every head.
         facts: What to remember of the training; must be JSON.
@@ -131,18 +145,29 @@ def save_weights(
 
     Raises:
         WeightsLabelsError: The questions are not those of the network's heads.
+        WeightsShapeError: The networks differ in architecture or arguments, or there are none or too many.
     """
     import safetensors.torch
 
-    if not _heads_answer(questions, network.arguments):
-        raise WeightsLabelsError(f"The network answers {network.arguments['answers']}, not {_labels(questions)}.")
+    first = networks[0] if networks else None
+    if first is None or len(networks) > MOST_MEMBERS:
+        raise WeightsShapeError(f"A weights file holds 1 to {MOST_MEMBERS} networks, not {len(networks)}.")
+    if any((n.architecture, n.arguments) != (first.architecture, first.arguments) for n in networks):
+        raise WeightsShapeError("The members of an ensemble must be of one architecture, with the same arguments.")
+    if not _heads_answer(questions, first.arguments):
+        raise WeightsLabelsError(f"The network answers {first.arguments['answers']}, not {_labels(questions)}.")
     card = WeightsCard(
-        architecture=network.architecture,
-        arguments=network.arguments,
+        architecture=first.architecture,
+        arguments=first.arguments,
         questions=tuple(questions),
+        members=len(networks),
         facts=dict(facts or {}),
     )
-    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    tensors = {
+        _member_prefix(card, member) + name: value.detach().cpu().contiguous()
+        for member, network in enumerate(networks)
+        for name, value in network.state_dict().items()
+    }
     content = safetensors.torch.save(tensors, {CARD_KEY: json.dumps(card.as_json())})
     card = WeightsCard.from_json({**card.as_json(), "sha256": hashlib.sha256(content).hexdigest()})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,10 +178,11 @@ def save_weights(
 
 def load_weights(
     path: Path, *, sha256: str, questions: Sequence[Question] | None = None
-) -> tuple[Network, WeightsCard]:
-    """Reads a network back, on the CPU, ready for inference.
+) -> tuple[tuple[Network, ...], WeightsCard]:
+    """Reads the network, or the members of an ensemble, back: on the CPU, ready for inference.
 
-    The bytes are hashed and parsed from one read, so the file cannot change in between. Nothing in it is run.
+    The bytes are hashed and parsed from one read, so the file cannot change in between. Nothing in it is run, and
+    no memory is taken for what its card describes before its tensors are known to be just that.
 
     Args:
         path: The safetensors file.
@@ -181,7 +207,7 @@ def load_weights(
     try:
         card = _card_inside(content)
         tensors = safetensors.torch.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as error:
         # A safetensors file may begin with these bytes too, so they only name what could not be read.
         pickled = content[:2] == b"PK" or content[:1] == b"\x80"
         reason = "a pickle, which can run programs; only safetensors are read" if pickled else str(error)
@@ -193,14 +219,29 @@ def load_weights(
         )
     if not _heads_answer(card.questions, card.arguments):
         raise WeightsShapeError(f"{path.name}: the heads are not those of the card's questions.")
-    network = build_network(card.architecture, card.arguments)
-    expected = {name: (value.shape, value.dtype) for name, value in network.state_dict().items()}
+    with torch.device("meta"):
+        described = build_network(card.architecture, card.arguments).state_dict()
+    expected = {
+        _member_prefix(card, member) + name: (value.shape, value.dtype)
+        for member in range(card.members)
+        for name, value in described.items()
+    }
     if {name: (value.shape, value.dtype) for name, value in tensors.items()} != expected:
         raise WeightsShapeError(f"The tensors in {path.name} are not those of {card.architecture}.")
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise WeightsShapeError(f"{path.name} holds values that are not finite.")
-    network.load_state_dict(tensors)
-    return network.eval(), WeightsCard.from_json({**card.as_json(), "sha256": sha256})
+    networks = []
+    for member in range(card.members):
+        prefix = _member_prefix(card, member)
+        network = build_network(card.architecture, card.arguments)
+        network.load_state_dict({name: tensors[prefix + name] for name in described})
+        networks.append(network.eval())
+    return tuple(networks), WeightsCard.from_json({**card.as_json(), "sha256": sha256})
+
+
+def _member_prefix(card: WeightsCard, member: int) -> str:
+    """A single network's tensors keep their own names."""
+    return f"{member}." if card.members > 1 else ""
 
 
 def read_card(path: Path) -> WeightsCard:
@@ -209,7 +250,7 @@ def read_card(path: Path) -> WeightsCard:
         return WeightsCard.from_json(json.loads(card_path(path).read_bytes()))
     except FileNotFoundError as error:
         raise WeightsMissingError(f"There is no card {card_path(path).name}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsFormatError(f"{card_path(path).name} is not JSON: {error}") from error
 
 
@@ -238,8 +279,8 @@ def _read_checked(path: Path, sha256: str) -> bytes:
 
 def _card_inside(content: bytes) -> WeightsCard:
     header_bytes = int.from_bytes(content[:8], "little")
-    if header_bytes > len(content) - 8:
-        raise ValueError("the header is longer than the file")
+    if header_bytes > min(len(content) - 8, LARGEST_HEADER_BYTES):
+        raise ValueError(f"its header of {header_bytes} bytes is longer than the file, or than any network's")
     header = json.loads(content[8 : 8 + header_bytes])
     metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
     if CARD_KEY not in metadata:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from classifier.networks.convnext import ConvNeXt
@@ -38,10 +38,9 @@ class ImageNetwork(ConvNeXt):
     `classifier.networks.convnext.ConvNeXt` explains the arguments. The defaults are the smallest size.
     """
 
-    architecture = "image-convnext-1"
+    architecture = "image-convnext-2"
     kind = "image"
     plane_shape = (128, 128)
-    convolution = nn.Conv2d
     input_channels = 3
     stem_kernel = 3
 
@@ -69,7 +68,6 @@ class ImageNetwork(ConvNeXt):
             embedding_size=embedding_size,
             dropout=dropout,
         )
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def channels_of(self, planes: Tensor) -> Tensor:
         """The three stretches."""

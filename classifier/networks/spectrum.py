@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from classifier.networks.convnext import ConvNeXt
@@ -32,12 +32,19 @@ def channels_of(planes: Tensor) -> Tensor:
 
 
 def _residual(flux: Tensor, mask: Tensor, bins: int) -> Tensor:
-    weight = functional.avg_pool1d(mask[:, None], bins, stride=1, padding=bins // 2)[:, 0].clamp(min=1e-3)
-    mean = functional.avg_pool1d(flux[:, None], bins, stride=1, padding=bins // 2)[:, 0] / weight
+    mean = _running_sum(flux, bins) / _running_sum(mask, bins).clamp(min=0.1)
     residual = (flux - mean) * mask
     # The mean of |x|, not of x²: one bright line must not hide the others.
     scatter = residual.abs().sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
     return torch.asinh(residual / scatter.clamp(min=1e-3)[:, None]) / 2
+
+
+def _running_sum(x: Tensor, bins: int) -> Tensor:
+    """(N, L) sums over the `bins` around each place; differences of one cumulative sum, so any width costs the same."""
+    half = bins // 2
+    total = functional.pad(x.double().cumsum(dim=1), (half + 1, 0))
+    total = torch.cat((total, total[:, -1:].expand(-1, half)), dim=1)
+    return (total[:, bins:] - total[:, :-bins]).float()
 
 
 class SpectrumNetwork(ConvNeXt):
@@ -46,10 +53,9 @@ class SpectrumNetwork(ConvNeXt):
     `classifier.networks.convnext.ConvNeXt` explains the arguments. The defaults are the smallest size.
     """
 
-    architecture = "spectrum-convnext-1"
+    architecture = "spectrum-convnext-2"
     kind = "spectrum"
     plane_shape = (2, 1024)
-    convolution = nn.Conv1d
     input_channels = 5
     stem_kernel = 7
 
@@ -79,5 +85,5 @@ class SpectrumNetwork(ConvNeXt):
         )
 
     def channels_of(self, planes: Tensor) -> Tensor:
-        """The five channels."""
-        return channels_of(planes)
+        """The five channels, as an image of one row."""
+        return channels_of(planes)[:, :, None].contiguous(memory_format=torch.channels_last)

@@ -88,13 +88,20 @@ def read_strata(subject_ids: Sequence[int], *, stratify_by: str) -> list[str]:
 
 @lru_cache(maxsize=2)
 def _out_of_distribution(model_id: int, trained: int) -> OutOfDistribution:
-    """Depends on the model alone: on the embeddings of what it was trained on and of what it held out."""
+    """Depends on the model alone: on the embeddings of what it was trained on and of what it held out.
+
+    The groups that subjects are compared with are the model's own answers.
+    """
     del trained
     model = ModelVersion.objects.get(pk=model_id)
     held_out = set(model.card.get("held_out", []))
     seen = read_predictions(model, subject_ids=model.card.get("trained_on", []))
     is_held_out = np.isin(seen.subject_ids, list(held_out))
-    return fit_out_of_distribution(seen.embeddings[~is_held_out], seen.embeddings[is_held_out])
+    return fit_out_of_distribution(
+        seen.embeddings[~is_held_out],
+        seen.embeddings[is_held_out],
+        groups=seen.probabilities[~is_held_out].argmax(axis=1),
+    )
 
 
 def out_of_distribution(model: ModelVersion) -> OutOfDistribution:

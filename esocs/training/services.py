@@ -202,7 +202,7 @@ def _train(run: TrainingRun, configuration: Any, report_progress: Callable[[int,
     name = f"run-{run.pk}-{uuid.uuid4().hex[:8]}.safetensors"
     path = settings.WEIGHTS_ROOT / f"workflow-{training_set.workflow_id}" / name
     facts = {**trained.facts(), "manifest_sha256": training_set.manifest_sha256}
-    saved = save_weights(trained.network, path, questions=[question], facts=facts)
+    saved = save_weights(trained.networks, path, questions=[question], facts=facts)
     shares = votes.sum(axis=0) + 1.0
     with transaction.atomic():
         first = TrainingRun.objects.select_for_update(of=("self",)).get(pk=run.pk).model_version

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import distance
 from scipy.special import softmax
 
 from classifier.calibration import (
@@ -115,10 +116,36 @@ def test_a_cluster_never_seen_gets_the_smallest_p_value(known):
     assert (known.p_values(sphere(50, centre=3, seed=3)) == 1 / 301).all()
 
 
-def test_distances_are_those_to_the_chosen_neighbour(known):
-    subject = sphere(1, centre=0, seed=9)
-    brute = np.sort(np.linalg.norm(known.reference - subject, axis=1))[known.neighbour - 1]
-    assert known.distances(subject)[0] == pytest.approx(brute, abs=1e-5)
+def test_the_distance_is_the_one_of_mahalanobis_where_there_are_many_subjects():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(4, 4))
+    reference = rng.normal(size=(100_000, 4)) @ mixing
+    subjects = 3 * rng.normal(size=(20, 4)) @ mixing
+    measured = fit_out_of_distribution(reference, reference[:100]).distances(subjects)
+    inverse = np.linalg.inv(np.cov(reference.T))
+    expected = [distance.mahalanobis(subject, reference.mean(axis=0), inverse) for subject in subjects]
+    assert measured == pytest.approx(expected, rel=0.01)
+
+
+def test_a_wide_group_does_not_hide_what_is_odd_beside_a_narrow_one():
+    narrow, wide = sphere(400, centre=0, spread=0.02), sphere(400, centre=3, spread=0.5)
+    held_out = np.concatenate([sphere(100, centre=0, spread=0.02, seed=1), sphere(100, centre=3, spread=0.5, seed=2)])
+    odd = sphere(50, centre=0, spread=0.02, seed=3) + 0.3 * np.eye(8, dtype=np.float32)[1]
+    reference = np.concatenate([narrow, wide])
+    groups = np.repeat([0, 1], 400)
+    apart = fit_out_of_distribution(reference, held_out, groups=groups).p_values(odd)
+    together = fit_out_of_distribution(reference, held_out).p_values(odd)
+    assert (apart < 0.02).mean() > 0.9
+    assert (together < 0.02).mean() < 0.1
+
+
+@given(count=st.integers(2, 40), width=st.integers(1, 30), kinds=st.integers(1, 5), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_few_subjects_of_many_dimensions_still_have_finite_distances(count, width, kinds, seed):
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=(count, width)) * rng.integers(0, 2, size=width)
+    known = fit_out_of_distribution(reference, reference[:1], groups=rng.integers(0, kinds, size=count))
+    assert np.isfinite(known.distances(rng.normal(size=(5, width)))).all()
 
 
 def test_a_saved_reference_gives_the_same_p_values(known, tmp_path):
@@ -139,6 +166,8 @@ def test_a_reference_needs_subjects_of_one_dimension():
         fit_out_of_distribution(sphere(10, centre=0), np.empty((0, 8)))
     with pytest.raises(CalibrationInputError):
         fit_out_of_distribution(sphere(10, centre=0), np.zeros((5, 7)))
+    with pytest.raises(CalibrationInputError):
+        fit_out_of_distribution(sphere(10, centre=0), sphere(5, centre=0), groups=[0, 1])
 
 
 def test_calibration_selection_and_evaluation_do_not_import_torch():

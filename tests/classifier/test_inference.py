@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.inference import DeviceMemoryError, PlanesError, Predictor, PredictorSettingsError
+from classifier.devices import DeviceMemoryError
+from classifier.inference import PlanesError, Predictor, PredictorSettingsError
 from classifier.networks import ImageNetwork, SpectrumNetwork
 from classifier.shards import DamagedShardError, write_shard
 from classifier.weights import save_weights
@@ -148,6 +149,6 @@ def test_networks_of_different_questions_are_no_ensemble():
 
 
 def test_a_predictor_opens_registered_weights(tmp_path):
-    card = save_weights(tiny(), tmp_path / "w.safetensors", questions=(SHAPE,))
+    card = save_weights([tiny()], tmp_path / "w.safetensors", questions=(SHAPE,))
     opened = Predictor.open([(tmp_path / "w.safetensors", card.sha256)], questions=(SHAPE,), device="cpu")
     same(opened.predict(PLANES), predictor().predict(PLANES))

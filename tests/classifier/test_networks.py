@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import gammaln
+from torch import nn
 from torch.nn import functional
 
-from classifier.networks import ARCHITECTURES, UnknownArchitectureError, build_network
+from classifier.networks import ARCHITECTURES, SIZES, UnknownArchitectureError, build_network, count_weights
 from classifier.networks.heads import dirichlet_multinomial_loss
 from classifier.networks.image import ImageNetwork, stretch
 from classifier.networks.spectrum import SpectrumNetwork, channels_of
+from classifier.networks.timm_encoder import TimmMissingError, TimmNetwork, UnknownEncoderError
 
 from .quick_planes import TINY_IMAGE, TINY_SPECTRUM, blobs, lines
 
@@ -37,7 +42,7 @@ def test_a_network_gives_logits_per_question_and_an_embedding_of_length_one(netw
 @pytest.mark.parametrize("shape", [(2, 128, 128), (2, 2, 1024)])
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf, 6e4, -1e3])
 def test_no_plane_makes_an_output_that_is_not_finite(shape, value):
-    name = "image-convnext-1" if len(shape) == 3 and shape[1] == 128 else "spectrum-convnext-1"
+    name = "image-convnext-2" if len(shape) == 3 and shape[1] == 128 else "spectrum-convnext-2"
     network = build_network(name, {"answers": {"T0": 3}, **TINY_IMAGE}).eval()
     logits, embedding = network(torch.full(shape, value))
     assert torch.isfinite(logits["T0"]).all()
@@ -115,7 +120,7 @@ def test_the_gradient_stays_finite_where_a_probability_underflows():
     assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - {TimmNetwork.architecture}))
 def test_a_network_can_be_built_again_from_its_arguments(name):
     network = build_network(name, {"answers": {"T0": 3}, **TINY_SPECTRUM})
     again = build_network(name, network.arguments)
@@ -129,5 +134,83 @@ def test_an_unknown_architecture_is_refused_by_name():
 
 
 def test_unknown_arguments_are_refused():
-    with pytest.raises(UnknownArchitectureError, match="image-convnext-1"):
-        build_network("image-convnext-1", {"answers": {"T0": 2}, "heads": 8})
+    with pytest.raises(UnknownArchitectureError, match="image-convnext-2"):
+        build_network("image-convnext-2", {"answers": {"T0": 2}, "heads": 8})
+
+
+@pytest.mark.parametrize("size", sorted(SIZES))
+@pytest.mark.parametrize("network_class", [ImageNetwork, SpectrumNetwork])
+def test_every_size_has_the_weights_that_its_name_promises(network_class, size):
+    with torch.device("meta"):
+        network = network_class(answers={"T0": 5}, **SIZES[size])
+    millions = count_weights(network) / 1e6
+    low, high = {"yocto": (0.1, 0.4), "atto": (2, 4), "femto": (3, 5), "pico": (6, 9), "nano": (11, 16)}[size]
+    assert low < millions < high
+
+
+def test_a_larger_size_answers_too():
+    network = SpectrumNetwork(answers={"T0": 5}, **SIZES["atto"]).eval()
+    logits, embedding = network(torch.from_numpy(lines(2)[0]))
+    assert logits["T0"].shape == (2, 5)
+    assert embedding.shape == (2, 128)
+
+
+def test_the_unlearned_half_of_an_embedding_does_not_depend_on_the_heads():
+    planes = torch.from_numpy(blobs(4)[0])
+    torch.manual_seed(0)
+    network = ImageNetwork(answers={"T0": 3}).eval()
+    before = network(planes)[1]
+    torch.nn.init.normal_(network.embed.weight)
+    after = network(planes)[1]
+    ratio = before[:, 64:-1] / before[:, -1:]
+    torch.testing.assert_close(ratio, after[:, 64:-1] / after[:, -1:], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(before[:, :64], after[:, :64])
+
+
+def test_an_encoder_of_timm_without_timm_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(TimmMissingError, match=r"esocs\[timm\]"):
+        build_network(TimmNetwork.architecture, {"answers": {"T0": 3}, "encoder": "resnet18"})
+
+
+class PooledPixels(nn.Module):
+    """What stands in for one of timm's encoders: pooled features, and how many there are."""
+
+    num_features = 12
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 12, 8, stride=8)
+
+    def forward(self, x):
+        return self.convolution(x).mean(dim=(2, 3))
+
+
+@pytest.fixture
+def stand_in_timm(monkeypatch):
+    def create_model(name, *, pretrained, num_classes, in_chans):
+        if name != "pooled_pixels":
+            raise RuntimeError(f"Unknown model ({name})")
+        assert (num_classes, in_chans) == (0, 3)
+        asked.append(pretrained)
+        return PooledPixels()
+
+    asked: list[bool] = []
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    return asked
+
+
+def test_an_encoder_of_timm_by_name_gives_logits_and_an_embedding(stand_in_timm):
+    network = build_network(
+        TimmNetwork.architecture, {"answers": {"T0": 3}, "encoder": "pooled_pixels", "pretrained": True}
+    ).eval()
+    logits, embedding = network(torch.from_numpy(blobs(2)[0]))
+    assert logits["T0"].shape == (2, 3)
+    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2))
+    build_network(TimmNetwork.architecture, network.arguments)
+    assert stand_in_timm == [True, False], "what is read back from a file fetches nothing"
+
+
+def test_an_encoder_that_timm_does_not_have_is_refused_by_name(stand_in_timm):
+    with pytest.raises(UnknownEncoderError, match="no_such"):
+        build_network(TimmNetwork.architecture, {"answers": {"T0": 3}, "encoder": "no_such"})

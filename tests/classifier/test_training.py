@@ -10,6 +10,8 @@ import torch
 
 from classifier.data import Question, Samples, votes_for
 from classifier.inference import Predictor
+from classifier.networks import ImageNetwork
+from classifier.optimisation import orthogonalised, split_weights
 from classifier.training import (
     IMAGE_TRAINING,
     SPECTRUM_TRAINING,
@@ -21,7 +23,14 @@ from classifier.training import (
 from .quick_planes import LINE, SHAPE, TINY_IMAGE, TINY_SPECTRUM, blob_samples, blobs, line_samples, lines
 
 IMAGES = replace(
-    IMAGE_TRAINING, arguments=TINY_IMAGE, least_steps=40, most_steps=40, batch_size=12, learning_rate=1e-2, device="cpu"
+    IMAGE_TRAINING,
+    arguments=TINY_IMAGE,
+    least_steps=60,
+    most_steps=60,
+    batch_size=12,
+    learning_rate=1e-2,
+    matrix_learning_rate=5e-2,
+    device="cpu",
 )
 SPECTRA = replace(
     SPECTRUM_TRAINING, arguments=TINY_SPECTRUM, least_steps=60, most_steps=60, batch_size=16, learning_rate=1e-2
@@ -32,20 +41,20 @@ BRIEF = replace(IMAGES, least_steps=3, most_steps=3)
 def test_it_learns_three_forms_from_sixty_images():
     trained = train(blob_samples(60), IMAGES)
     planes, labels = blobs(60, seed=1)
-    predictions = Predictor([trained.network], questions=(SHAPE,), device="cpu").predict(planes)
+    predictions = Predictor(trained.networks, questions=(SHAPE,), device="cpu").predict(planes)
     assert (predictions.probabilities["T0"].argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_it_learns_a_line_from_sixty_spectra():
     trained = train(line_samples(60), SPECTRA)
     planes, labels = lines(60, seed=1)
-    predictions = Predictor([trained.network], questions=(LINE,), device="cpu").predict(planes)
+    predictions = Predictor(trained.networks, questions=(LINE,), device="cpu").predict(planes)
     assert (predictions.probabilities["T0"].argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     first, again, other = (
-        train(blob_samples(30), config).network.state_dict() for config in (BRIEF, BRIEF, replace(BRIEF, seed=1))
+        train(blob_samples(30), config).networks[0].state_dict() for config in (BRIEF, BRIEF, replace(BRIEF, seed=1))
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
@@ -82,8 +91,8 @@ def test_held_out_subjects_teach_nothing():
     planes = samples.planes.copy()
     planes[hidden] = 0
     again = train(replace(samples, planes=planes), BRIEF)
-    for name, value in trained.network.state_dict().items():
-        assert torch.equal(value, again.network.state_dict()[name])
+    for name, value in trained.networks[0].state_dict().items():
+        assert torch.equal(value, again.networks[0].state_dict()[name])
 
 
 def test_every_subject_seen_is_remembered_the_held_out_included():
@@ -101,7 +110,7 @@ def test_a_warm_start_continues_the_earlier_network():
     samples = blob_samples(60)
     first = train(samples, IMAGES)
     cold = train(samples, BRIEF)
-    warm = train(samples, BRIEF, warm_start=first.network)
+    warm = train(samples, BRIEF, warm_start=first.networks[0])
     assert warm.hold_out.log_loss["T0"] < cold.hold_out.log_loss["T0"]
 
 
@@ -114,9 +123,9 @@ def test_a_warm_start_with_another_question_keeps_the_encoder():
         questions=(Question("T0", ("even", "odd")),),
         subject_ids=np.arange(12),
     )
-    warm = train(other, replace(BRIEF, least_steps=1, most_steps=1, learning_rate=0.0), warm_start=first.network)
-    assert torch.equal(warm.network.encoder[0].weight, first.network.encoder[0].weight)
-    assert warm.network.arguments["answers"] == {"T0": 2}
+    warm = train(other, replace(BRIEF, least_steps=1, most_steps=1, learning_rate=0.0), warm_start=first.networks[0])
+    assert torch.equal(warm.networks[0].encoder[0].weight, first.networks[0].encoder[0].weight)
+    assert warm.networks[0].arguments["answers"] == {"T0": 2}
 
 
 def test_two_questions_are_learned_together_where_each_was_asked():
@@ -129,7 +138,7 @@ def test_two_questions_are_learned_together_where_each_was_asked():
         subject_ids=np.arange(60),
     )
     trained = train(samples, IMAGES)
-    predictions = Predictor([trained.network], questions=samples.questions, device="cpu").predict(planes)
+    predictions = Predictor(trained.networks, questions=samples.questions, device="cpu").predict(planes)
     asked = bar >= 0
     assert (predictions.probabilities["T1"].argmax(axis=1) == bar)[asked].mean() > 0.9
     assert set(trained.hold_out.accuracy) == {"T0", "T1"}
@@ -142,7 +151,7 @@ def test_a_single_answer_is_nothing_to_learn():
 
 
 def test_spectra_are_refused_by_an_image_training():
-    with pytest.raises(TrainingDataError, match="image-convnext-1"):
+    with pytest.raises(TrainingDataError, match="image-convnext-2"):
         train(line_samples(12), BRIEF)
 
 
@@ -154,3 +163,32 @@ def test_a_loss_that_is_no_number_ends_the_training():
 def test_the_steps_grow_with_the_subjects_between_their_limits():
     config = replace(IMAGE_TRAINING, epochs=10, batch_size=32, least_steps=200, most_steps=2000)
     assert [config.steps(count) for count in (10, 1600, 10**6)] == [200, 500, 2000]
+
+
+def test_the_members_of_an_ensemble_differ_and_are_measured_together():
+    samples = blob_samples(30)
+    seen = []
+    trained = train(samples, replace(BRIEF, members=2), seen.append)
+    alone = train(samples, BRIEF)
+    first, second = (network.state_dict() for network in trained.networks)
+    assert all(torch.equal(value, alone.networks[0].state_dict()[name]) for name, value in first.items())
+    assert not torch.equal(first["embed.weight"], second["embed.weight"])
+    assert [report.step for report in seen] == [1, 2, 3, 4, 5, 6]
+    held_out = np.isin(samples.subject_ids, trained.hold_out.subject_ids)
+    together = Predictor(trained.networks, questions=(SHAPE,), device="cpu").predict(samples.planes[held_out])
+    np.testing.assert_allclose(trained.hold_out.probabilities["T0"], together.probabilities["T0"], rtol=1e-5)
+
+
+def test_a_step_is_as_long_in_every_direction():
+    matrix = torch.diag(torch.tensor([1.0, 0.1, 0.02])) @ torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    for shape in (matrix, matrix.T):
+        singular = torch.linalg.svdvals(orthogonalised(shape))
+        assert singular.min() > 0.5
+        assert singular.max() < 1.3
+
+
+def test_every_weight_is_moved_by_one_optimiser():
+    network = ImageNetwork(answers={"T0": 3, "T1": 2}, **TINY_IMAGE)
+    groups = split_weights(network)
+    assert sorted(id(p) for group in groups for p in group) == sorted(id(p) for p in network.parameters())
+    assert not {id(p) for p in network.heads.parameters()} & {id(p) for p in groups[0]}

@@ -14,6 +14,7 @@ from classifier.data import Question
 from classifier.networks import ImageNetwork, SpectrumNetwork, UnknownArchitectureError
 from classifier.weights import (
     CARD_KEY,
+    LARGEST_HEADER_BYTES,
     WeightsChangedError,
     WeightsFormatError,
     WeightsLabelsError,
@@ -38,7 +39,7 @@ def network():
 @pytest.fixture
 def saved(network, tmp_path):
     path = tmp_path / "models" / "first.safetensors"
-    return path, save_weights(network, path, questions=QUESTIONS, facts={"seconds": 1.5})
+    return path, save_weights([network], path, questions=QUESTIONS, facts={"seconds": 1.5})
 
 
 def register(path, content):
@@ -50,13 +51,13 @@ def rewritten(path, *, tensors=None, **card_changes):
     """The file with a changed card or changed tensors, registered under its new hash."""
     content = path.read_bytes()
     card = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"][CARD_KEY])
-    tensors = safetensors.torch.load(content) if tensors is None else tensors
+    tensors = safetensors.torch.load(content) if tensors is None else {k: v.contiguous() for k, v in tensors.items()}
     return register(path, safetensors.torch.save(tensors, {CARD_KEY: json.dumps({**card, **card_changes})}))
 
 
 def test_what_is_saved_is_loaded_with_its_card(network, saved):
     path, card = saved
-    loaded, loaded_card = load_weights(path, sha256=card.sha256, questions=QUESTIONS)
+    (loaded,), loaded_card = load_weights(path, sha256=card.sha256, questions=QUESTIONS)
     assert loaded_card == card
     assert card.facts == {"seconds": 1.5}
     planes = torch.randn(2, 128, 128)
@@ -65,7 +66,7 @@ def test_what_is_saved_is_loaded_with_its_card(network, saved):
 
 
 def test_the_same_network_makes_the_same_bytes(network, saved, tmp_path):
-    again = save_weights(network, tmp_path / "again.safetensors", questions=QUESTIONS, facts={"seconds": 1.5})
+    again = save_weights([network], tmp_path / "again.safetensors", questions=QUESTIONS, facts={"seconds": 1.5})
     assert again.sha256 == saved[1].sha256
 
 
@@ -171,5 +172,64 @@ def test_a_card_whose_questions_are_not_its_heads_is_refused(saved):
 
 def test_a_network_is_not_saved_under_other_labels(network, tmp_path):
     with pytest.raises(WeightsLabelsError):
-        save_weights(network, tmp_path / "x.safetensors", questions=QUESTIONS[::-1])
+        save_weights([network], tmp_path / "x.safetensors", questions=QUESTIONS[::-1])
     assert not list(tmp_path.iterdir())
+
+
+def test_an_ensemble_is_one_file_with_one_hash(tmp_path):
+    members = [ImageNetwork(answers={"T1": 2, "T0": 3}, **TINY_IMAGE).eval() for _ in range(3)]
+    path = tmp_path / "three.safetensors"
+    card = save_weights(members, path, questions=QUESTIONS)
+    loaded, loaded_card = load_weights(path, sha256=card.sha256, questions=QUESTIONS)
+    assert (card.members, loaded_card.members, len(loaded)) == (3, 3, 3)
+    planes = torch.randn(2, 128, 128)
+    for ours, theirs in zip(members, loaded, strict=True):
+        assert torch.equal(ours(planes)[1], theirs(planes)[1])
+
+
+def test_members_that_differ_are_not_saved_together(network, tmp_path):
+    other = ImageNetwork(answers={"T1": 2, "T0": 3}, **{**TINY_IMAGE, "kernel_size": 5})
+    for members in ([network, other], []):
+        with pytest.raises(WeightsShapeError):
+            save_weights(members, tmp_path / "x.safetensors", questions=QUESTIONS)
+
+
+def test_a_card_that_names_more_members_than_there_are_is_refused(saved):
+    path, _ = saved
+    with pytest.raises(WeightsShapeError):
+        load_weights(path, sha256=rewritten(path, members=2))
+
+
+@pytest.mark.parametrize("members", [0, -1, 10**9, "2", None, 1.5])
+def test_a_number_of_members_that_makes_no_sense_is_refused(saved, members):
+    path, _ = saved
+    with pytest.raises(WeightsFormatError):
+        load_weights(path, sha256=rewritten(path, members=members))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 7, b"\xff" * 8 + b"{}", (2**40).to_bytes(8, "little") + b"{}"])
+def test_a_header_longer_than_the_file_is_refused(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(WeightsFormatError):
+        load_weights(path, sha256=register(path, content))
+
+
+def test_a_header_larger_than_any_networks_is_refused_before_it_is_parsed(tmp_path):
+    header = b"{" + b" " * (LARGEST_HEADER_BYTES + 1) + b"}"
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(WeightsFormatError, match="longer"):
+        load_weights(path, sha256=register(path, len(header).to_bytes(8, "little") + header))
+
+
+def test_a_header_nested_without_end_is_refused(tmp_path):
+    header = b"[" * 200_000
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(WeightsFormatError):
+        load_weights(path, sha256=register(path, len(header).to_bytes(8, "little") + header))
+
+
+def test_a_card_that_describes_a_network_larger_than_the_machine_takes_no_memory(saved):
+    path, card = saved
+    arguments = {**card.arguments, "widths": [2**22, 2**22], "stem_widths": [2**22, 2**22]}
+    with pytest.raises((WeightsShapeError, UnknownArchitectureError)):
+        load_weights(path, sha256=rewritten(path, arguments=arguments))
