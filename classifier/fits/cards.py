@@ -22,6 +22,7 @@ _VALUE = re.compile(rb"= *(?:'([^']*(?:''[^']*)*)|([+-]?[0-9]+)(?=[ /]|\Z)|(" + 
 _STRING = re.compile(rb"'([^']*(?:''[^']*)*)")
 _COMMENTARY = frozenset({b"COMMENT ", b"HISTORY ", b"CONTINUE", b"        ", b"END     "})
 _HIERARCH = b"HIERARCH"
+_ENDS_NUMBER = (b" ", b"/", b"")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -207,8 +208,13 @@ def value_at(block: bytes, start: int) -> CardValue | None:
         str, int, float or bool; None for a card without a value, or a number too large to be one.
     """
     end = start + CARD_BYTES
-    equals = block.find(b"=", start, end) if block.startswith(_HIERARCH, start) else start + 8
-    return _value_from(block, equals, end)
+    if block.startswith(_HIERARCH, start):
+        return _value_from(block, block.find(b"=", start, end), end)
+    # Most structural cards: a fixed-format integer, in columns 11 to 30, needs no rules.
+    digits = block[start + 9 : start + 30].strip(b" ")
+    if digits.isdigit() and block[start + 8 : start + 9] == b"=" and block[start + 30 : start + 31] in _ENDS_NUMBER:
+        return int(digits)
+    return _value_from(block, start + 8, end)
 
 
 def _value_from(block: bytes, equals: int, end: int) -> CardValue | None:

@@ -117,7 +117,7 @@ class TiledImage:
 
     def _native(self, values: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
-            pixels = values.astype(np.float32)
+            pixels = values.astype(np.float32, copy=self._blank is not None)
         if self._blank is not None:
             pixels[values == self._blank] = np.nan
         return pixels
