@@ -6,8 +6,10 @@ import importlib.metadata
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
+from oauth2_provider.models import Application
 from panoptes_client import Classification, Panoptes, Project, Subject, Workflow
 from panoptes_client.panoptes import PanoptesAPIException
 
@@ -43,6 +45,28 @@ def test_it_connects_and_knows_who_it_is(client: Panoptes, workflow: rows.Workfl
     assert client.logged_in_user_id == workflow.project.owner_id
     assert client.get_bearer_token()
     assert client.valid_bearer_token()
+
+
+def test_a_token_is_renewed_before_its_time_is_over(client: Panoptes, workflow: rows.Workflow) -> None:
+    first = client.get_bearer_token()
+    client.bearer_expires = datetime.now() + timedelta(minutes=1)  # noqa: DTZ005 - the client's own clock
+    client.session.cookies.clear()
+    second = client.get_bearer_token()
+    assert second != first
+    assert Project.find(workflow.project_id).id == str(workflow.project_id)
+
+
+def test_a_program_with_a_secret_acts_as_its_owner(live_server: object, workflow: rows.Workflow) -> None:
+    program = Application.objects.create(
+        user=workflow.project.owner,
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
+        client_secret="secret",
+    )
+    rows.Project.objects.update(live=False)
+    url = live_server.url  # type: ignore[attr-defined]
+    with Panoptes(endpoint=url, client_id=program.client_id, client_secret="secret"):
+        assert Project.find(workflow.project_id).id == str(workflow.project_id)
 
 
 def test_a_wrong_password_is_said_in_our_words(live_server: object, workflow: rows.Workflow) -> None:

@@ -15,10 +15,12 @@ from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from esocs.crowd.models import SubjectStatus
 from esocs.panoptes.errors import InvalidRequestError
 from esocs.panoptes.schema import COMPONENTS
 from esocs.panoptes.submissions import read_classification
-from esocs.projects.models import Subject, Workflow
+from esocs.projects.community import create_collection, create_translation, create_tutorial, keep_preferences
+from esocs.projects.models import FieldGuide, ProjectRole, SetMemberSubject, Subject, Workflow, WorkflowVersion
 from tests.panoptes.bodies import METADATA, bearer, classification, send
 from tests.releases.exporting import make_export
 
@@ -82,11 +84,48 @@ def test_every_answer_is_as_the_document_describes_it(
         "/api/classifications/{id}": f"/api/classifications/{classification_id}",
         "/api/projects/{id}/{kind}_export": f"/api/projects/{project.pk}/classifications_export",
         "/api/me": "/api/me",
+        **_surroundings(workflow, subject),
     }.items():
         answer = client.get(path, headers=owner)
         assert answer.status_code == 200, (path, answer.content)
         _check(document, "get", template, answer)
         _check(document, "get", "/api/projects/{id}", client.get("/api/projects/999999"))
+
+
+def _surroundings(workflow: Workflow, subject: Subject) -> dict[str, str]:
+    """One of each other resource: the document's address and ours."""
+    project, owner = workflow.project, workflow.project.owner
+    tutorial = create_tutorial(project=project, workflow_ids=[workflow.pk], steps=[{"content": "Look."}])
+    guide = FieldGuide.objects.create(project=project, items=[{"title": "Bar"}])
+    translation = create_translation(kind="workflow", resource=workflow, language="fr", strings={})
+    collection = create_collection(owner=owner, display_name="Best", subject_ids=[subject.pk])
+    preference = keep_preferences(project=project, user_id=owner.pk, preferences={})
+    rows = {
+        "workflow_versions": WorkflowVersion.objects.first(),
+        "subject_sets": workflow.subject_sets.first(),
+        "set_member_subjects": SetMemberSubject.objects.first(),
+        "subject_workflow_statuses": SubjectStatus.objects.first(),
+        "users": owner,
+        "project_roles": ProjectRole.objects.first(),
+        "project_preferences": preference,
+        "tutorials": tutorial,
+        "field_guides": guide,
+        "translations": translation,
+        "collections": collection,
+    }
+    paths = {f"/api/{plural}/{{id}}": f"/api/{plural}/{row.pk}" for plural, row in rows.items() if row is not None}
+    assert len(paths) == len(rows)
+    paths |= {f"/api/{plural}": f"/api/{plural}" for plural in rows if plural != "translations"}
+    query = f"?translated_type=workflow&translated_id={workflow.pk}"
+    return paths | {
+        "/api/translations": f"/api/translations{query}",
+        "/api/subjects": "/api/subjects",
+        "/api/subjects/selection": f"/api/subjects/selection?workflow_id={workflow.pk}&ids={subject.pk}",
+        "/api/workflows/{id}/versions": f"/api/workflows/{workflow.pk}/versions",
+        "/api/project_preferences/read_settings": f"/api/project_preferences/read_settings?project_id={project.pk}",
+        "/api/classifications/gold_standard": "/api/classifications/gold_standard",
+        "/api/classifications/incomplete": "/api/classifications/incomplete",
+    }
 
 
 VALID = classification(Workflow(pk=1, project_id=1, first_task="T0"), "1")["classifications"]
