@@ -7,9 +7,9 @@ sky's noise.
 
 On a CPU all figures are processor seconds of everything that took part (the children and PostgreSQL's backends
 included): with every core busy the wall clock says the same, and on a shared machine it says nothing. `ratio` is for
-the encoder that training uses by default; `…_atto` for one of the size that ConvNeXt calls atto; `ratio_shards` begins
-at the packed shards. On a GPU the packed shards are timed by the wall clock against the graph alone (`roofline`), with
-the share of the device's peak arithmetic (`mfu`).
+the encoder that training uses by default, `ratio_atto` and `ratio_nano` for the sizes of these names; `ratio_shards`
+begins at the packed shards. On a GPU the packed shards are timed by the wall clock against the graph alone
+(`roofline`), with the share of the device's peak arithmetic (`mfu`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,23 +28,17 @@ import numpy as np
 import psutil
 import torch
 
-from classifier.networks import ImageNetwork
+from classifier.networks import SIZES
+from classifier.networks.image import ImageNetwork
 from tests.benchmarks.fits_samples import write_images
 from tests.benchmarks.report import parse_arguments, print_result, print_table
 from tests.benchmarks.site import own_database
 
 ANSWERS = ("Spiral", "Elliptical", "Star", "Artifact")
-# The encoder that training uses by default, and one of the size of ConvNeXt-atto (Woo et al. 2023, arXiv:2301.00808).
-ENCODERS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "atto": {
-        "stem_widths": [20, 40],
-        "widths": [40, 80, 160, 320],
-        "depths": [2, 2, 6, 2],
-        "strides": [1, 2, 2, 2],
-        "expansion": 4,
-    },
-}
+# Size of the encoder → how many of the packed shards it predicts here; the first is what training uses by default.
+ENCODERS = {"yocto": None, "atto": 3, "nano": 1}
+# For the memory, which is not the network's.
+TINY = {"stem_widths": [4, 8], "widths": [8, 16], "depths": [1, 1], "kernel_size": 3}
 PEER_OBJECTS = 200
 MEMORY_SHARD = 1000
 # Dense bf16 FLOP/s by the makers' data sheets, for the model FLOP/s utilisation.
@@ -57,6 +51,18 @@ class Cost:
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    images: int = 0
+
+    def add(self, part: Cost, images: int) -> None:
+        """Further images."""
+        self.wall_s += part.wall_s
+        self.cpu_s += part.cpu_s
+        self.images += images
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor milliseconds an image."""
+        return 1e3 * self.cpu_s / self.images
 
 
 @contextmanager
@@ -92,13 +98,15 @@ def main() -> None:
         paths = write_images(Path(folder) / "fits", count=files)
         site = Site()
         site.warm_up(paths[0])
-        with measured() as ingest:
+        ingest = Cost()
+        with measured() as cost:
             site.ingest(paths)
-        figures = {name: measure_encoder(site, name, files) for name in ENCODERS}
-        peer = {name: dataloader(site.networks[name], paths[:PEER_OBJECTS]) for name in ENCODERS}
+        ingest.add(cost, files)
+        figures = {name: measure_encoder(site, name) for name in ENCODERS}
+        peer = dataloader(site.networks["yocto"], paths[:PEER_OBJECTS])
         memory = measure_memory(site, arguments.size)
         gpu = measure_gpu(site.networks["atto"]) if torch.cuda.is_available() else {}
-    report(files, ingest, figures, peer, memory, gpu)
+    report(ingest, figures, peer, memory, gpu)
 
 
 class Site:
@@ -129,7 +137,7 @@ class Site:
         jobs.drain(ordered)
         jobs.drain(list(Job.objects.filter(kind="projects.make_subjects").values_list("id", flat=True)))
 
-    def register(self, name: str) -> Any:
+    def register(self, name: str, size: Mapping[str, Any]) -> Any:
         """A model version with an untrained network: what it says costs what a trained one's would."""
         from django.conf import settings
 
@@ -137,7 +145,7 @@ class Site:
         from classifier.weights import save_weights
         from esocs.machine import services as machine
 
-        network = ImageNetwork(answers={self.workflow.first_task: len(ANSWERS)}, **ENCODERS[name]).eval()
+        network = ImageNetwork(answers={self.workflow.first_task: len(ANSWERS)}, **size).eval()
         self.networks[name] = network
         path = settings.WEIGHTS_ROOT / f"{name}.safetensors"
         card = save_weights([network], path, questions=(Question(self.workflow.first_task, ANSWERS),))
@@ -151,25 +159,25 @@ class Site:
         )
 
 
-def measure_encoder(site: Site, name: str, files: int) -> dict[str, Cost]:
+def measure_encoder(site: Site, name: str) -> dict[str, Cost]:
     """Shards to rows through the ledger, and the same network alone, a part of each in turn."""
     from esocs.jobs import services as jobs
     from esocs.machine import prediction
     from esocs.machine.models import Prediction
 
-    model = site.register(name)
-    ordered = prediction.order_predictions(model)
+    model = site.register(name, SIZES[name])
+    ordered = prediction.order_predictions(model)[: ENCODERS[name]]
     warm_up = prediction.open_predictor(model)
     warm_up.predict(np.zeros((64, 128, 128), dtype=np.float16))
     predict, alone = Cost(), Cost()
-    parts = np.array_split(np.array(ordered), min(5, len(ordered)))
-    for part in parts:
+    for part in np.array_split(np.array(ordered), min(5, len(ordered))):
+        before = Prediction.objects.filter(model_version=model).count()
         with measured() as cost:
             jobs.drain(part.tolist())
-        _add(predict, cost)
-        _add(alone, model_alone(site.networks[name], round(files / len(parts))))
-    stored = Prediction.objects.filter(model_version=model).count()
-    assert stored == files, f"{stored} predictions of {files} files"
+        count = Prediction.objects.filter(model_version=model).count() - before
+        predict.add(cost, count)
+        alone.add(model_alone(site.networks[name], count), count)
+    assert predict.images
     return {"predict": predict, "alone": alone}
 
 
@@ -190,11 +198,6 @@ def model_alone(network: ImageNetwork, count: int) -> Cost:
         for _ in lanes.run(source, start=0):
             pass
     return min(plain, ours, key=lambda cost: cost.cpu_s)
-
-
-def _add(total: Cost, part: Cost) -> None:
-    total.wall_s += part.wall_s
-    total.cpu_s += part.cpu_s
 
 
 class OneFitsAnItem(torch.utils.data.Dataset[torch.Tensor]):
@@ -228,6 +231,7 @@ def dataloader(network: ImageNetwork, paths: list[Path]) -> dict[str, Cost]:
         with measured() as cost, torch.inference_mode():
             for batch in loader:
                 use(batch)
+        cost.images = len(paths)
         return cost
 
     OneFitsAnItem(paths)[0]  # imports are not the peer's work
@@ -242,10 +246,9 @@ def measure_memory(site: Site, size: int) -> dict[str, float]:
     from esocs.machine import prediction
     from esocs.machine.models import Prediction
 
-    ENCODERS["tiny"] = {"stem_widths": [4, 8], "widths": [8, 16], "depths": [1, 1], "kernel_size": 3}
     few, many = (10_000, size) if size > 10_000 else (2_000, 10_000)
     found: dict[str, float] = {}
-    model = site.register("tiny")
+    model = site.register("tiny", TINY)
     for name, count in (("few", few), ("many", many)):
         add_subjects(site.workflow, count - int(found.get("few_subjects", 0)))
         _forget_peak()
@@ -321,7 +324,7 @@ def add_subjects(workflow: Any, count: int) -> None:
         cursor.execute("ANALYZE")
 
 
-def measure_gpu(network: ImageNetwork) -> dict[str, float]:
+def measure_gpu(network: ImageNetwork) -> dict[str, Any]:
     """Packed shards through the pipeline ÷ its graph alone, and the share of the device's peak."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -357,50 +360,37 @@ def measure_gpu(network: ImageNetwork) -> dict[str, float]:
 
 
 def report(
-    files: int,
     ingest: Cost,
     figures: dict[str, dict[str, Cost]],
-    peer: dict[str, dict[str, Cost]],
+    peer: dict[str, Cost],
     memory: dict[str, float],
-    gpu: dict[str, float],
+    gpu: dict[str, Any],
 ) -> None:
     """The table and the last line."""
-    sample = min(files, PEER_OBJECTS)
-    rows = [("ingest: FITS to subjects", files, ingest)]
+    rows = [("ingest: FITS to subjects", ingest)]
     keys: dict[str, Any] = {}
     for name, found in figures.items():
-        predict, alone, loader = found["predict"], found["alone"], peer[name]
-        rows += [
-            (f"{name}: shards to predictions", files, predict),
-            (f"{name}: network alone", files, alone),
-            (f"{name}: DataLoader + astropy", sample, loader["with"]),
-        ]
-        suffix = "" if name == "default" else f"_{name}"
-        peer_s = loader["with"].cpu_s / sample
-        keys |= {
-            f"ratio_end_to_end{suffix}": alone.cpu_s / (ingest.cpu_s + predict.cpu_s),
-            f"ratio_shards{suffix}": alone.cpu_s / predict.cpu_s,
-            f"ratio_dataloader{suffix}": peer_s / (predict.cpu_s / files),
-            f"ratio_dataloader_end_to_end{suffix}": peer_s / ((ingest.cpu_s + predict.cpu_s) / files),
-        }
-    reading = peer["default"]["reading"]
-    rows.append(("DataLoader + astropy: reading alone", sample, reading))
-    own = figures["default"]["predict"].cpu_s - figures["default"]["alone"].cpu_s
-    keys["ratio_reading"] = (reading.cpu_s / sample) / max(own / files, 1e-6)
-    keys["ratio_reading_fits"] = (reading.cpu_s / sample) / (ingest.cpu_s / files)
+        predict, alone = found["predict"], found["alone"]
+        rows += [(f"{name}: shards to predictions", predict), (f"{name}: network alone", alone)]
+        keys[f"ratio_{name}"] = alone.cpu_ms / (ingest.cpu_ms + predict.cpu_ms)
+        keys[f"ratio_shards_{name}"] = alone.cpu_ms / predict.cpu_ms
+    rows += [("yocto: DataLoader + astropy", peer["with"]), ("DataLoader + astropy, reading", peer["reading"])]
+    predict, alone = figures["yocto"]["predict"], figures["yocto"]["alone"]
     print_table(
         ("what", "images", "CPU ms / image", "wall ms / image"),
-        [(what, count, 1e3 * cost.cpu_s / count, 1e3 * cost.wall_s / count) for what, count, cost in rows],
+        [(what, cost.images, cost.cpu_ms, 1e3 * cost.wall_s / cost.images) for what, cost in rows],
     )
     print_table(("memory and orders", "value"), list(memory.items()))
-    total = ingest.cpu_s + figures["default"]["predict"].cpu_s
     print_result(
         name="inference",
-        ours=files / total,
-        peer=files / figures["default"]["alone"].cpu_s,
+        ours=1e3 / (ingest.cpu_ms + predict.cpu_ms),
+        peer=1e3 / alone.cpu_ms,
         unit="images/CPU s",
-        images_per_s=files / (ingest.wall_s + figures["default"]["predict"].wall_s),
+        images_per_s=1 / (ingest.wall_s / ingest.images + predict.wall_s / predict.images),
         **keys,
+        ratio_dataloader=peer["with"].cpu_ms / predict.cpu_ms,
+        ratio_dataloader_end_to_end=peer["with"].cpu_ms / (ingest.cpu_ms + predict.cpu_ms),
+        ratio_reading=peer["reading"].cpu_ms / max(predict.cpu_ms - alone.cpu_ms, 0.01),
         peak_memory_mb=memory["many_mb"],
         memory_growth=memory["many_mb"] / memory["few_mb"],
         order_s=memory["many_order_s"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from classifier.devices import DeviceMemoryError
+from classifier.devices import DeviceLostError, DeviceMemoryError, DeviceMissingError
 from classifier.inference import PlanesError, Predictor, PredictorSettingsError
 from classifier.networks import ImageNetwork, SpectrumNetwork
 from classifier.shards import DamagedShardError, write_shard
@@ -55,6 +55,42 @@ def test_a_shard_can_be_resumed_where_it_was_left():
     resumed = list(predictor().predict_batches(PLANES, start=8))
     assert [position for position, _ in resumed] == [8]
     np.testing.assert_allclose(resumed[0][1].embeddings, whole.embeddings[8:], atol=1e-5)
+
+
+def test_chosen_rows_of_a_shard_are_predicted_in_their_order(tmp_path):
+    write_shard(tmp_path / "planes.npy", PLANES)
+    rows = np.array([9, 2, 2, 5])
+    parts = list(predictor(batch_size=3).predict_batches(tmp_path / "planes.npy", rows=rows))
+    embeddings = np.concatenate([part.embeddings for _, part in parts])
+    np.testing.assert_allclose(embeddings, predictor().predict(PLANES[rows]).embeddings, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", [-1, 11])
+def test_a_row_that_the_shard_does_not_have_is_refused(row):
+    with pytest.raises(PlanesError):
+        list(predictor().predict_batches(PLANES, rows=np.array([0, row])))
+
+
+def test_a_device_that_the_machine_does_not_have_is_named():
+    for device in ("cuda:97", "meta"):
+        with pytest.raises(DeviceMissingError, match=device):
+            Predictor([tiny()], questions=(SHAPE,), device=device)
+
+
+def test_predicting_leaves_the_other_work_of_the_process_its_threads():
+    before = torch.get_num_threads()
+    predictor().predict(PLANES)
+    assert torch.get_num_threads() == before
+
+
+def test_a_lost_gpu_is_named_and_ends_the_process(monkeypatch):
+    def fail(self, planes):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Hungry, "forward", fail)
+    with pytest.raises(DeviceLostError, match="illegal memory access") as lost:
+        predictor(hungry()).predict(PLANES)
+    assert lost.value.ends_process
 
 
 def test_no_planes_give_no_predictions():
