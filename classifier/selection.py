@@ -162,7 +162,7 @@ def default_first_errors(sample_size: int, *, alpha: float, delta: float) -> int
 
 
 def grid_from_calibration(
-    scores: ArrayLike, *, alpha: float, delta: float, first_errors: int | None = None, growth: float = 1.03
+    scores: ArrayLike, *, alpha: float, delta: float, first_errors: int | None = None, growth: float = 1.01
 ) -> Floats:
     """Thresholds from strict to loose, at ranks of the calibration sample's own scores; it sees no labels.
 
@@ -196,7 +196,7 @@ def grid_from_pool(
     alpha: float,
     delta: float,
     first_errors: int | None = None,
-    growth: float = 1.03,
+    growth: float = 1.01,
 ) -> Floats:
     """Thresholds from strict to loose, at quantiles of scores that are independent of the calibration sample.
 
