@@ -202,9 +202,10 @@ def _choose(workflow: Workflow, budget: Budget) -> list[tuple[int, int, str]]:
 
 def _is_routing(workflow: Workflow) -> bool:
     """Whether the current policy's routes are still being made."""
-    policy = RoutingPolicy.objects.filter(pk=current_policy_id(workflow)).first()
-    if policy is None:
+    policy_id = current_policy_id(workflow)
+    if policy_id is None:
         return False
+    policy = RoutingPolicy.objects.get(pk=policy_id)
     under_way = Job.objects.filter(group=group_of(policy), kind__in=["machine.route", "machine.withdraw"])
     return under_way.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists()
 

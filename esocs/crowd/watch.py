@@ -9,12 +9,12 @@ the same version is watched on all that its version was audited on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db.models import F, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from classifier.audit import AuditAlarm, watch_audit
@@ -101,7 +101,7 @@ def read_audit(policy: RoutingPolicy) -> Audit:
     place = {threshold.pk: i for i, threshold in enumerate(thresholds)}
     questions = list_questions(workflow.tasks, workflow.first_task)
     gold = gold_answers(workflow, questions[0]) if questions else {}
-    rows = sorted(_audited(policy, workflow).iterator(), key=lambda row: row["first_answer"])
+    rows = sorted(_audited(policy, workflow), key=lambda row: row["first_answer"])
     wrong, unconfirmed, settled = [], [], 0
     for row in rows:
         truth = gold.get(row["subject_id"])
@@ -129,7 +129,7 @@ def read_audit(policy: RoutingPolicy) -> Audit:
     )
 
 
-def _audited(policy: RoutingPolicy, workflow: Workflow) -> QuerySet[Route, dict[str, Any]]:
+def _audited(policy: RoutingPolicy, workflow: Workflow) -> Iterator[dict[str, Any]]:
     """What the policy would have accepted among the subjects that volunteers answer blind, once one has."""
     first = (
         Classification.objects.filter(workflow=workflow, subject_id=OuterRef("prediction__subject_id"))
@@ -143,7 +143,7 @@ def _audited(policy: RoutingPolicy, workflow: Workflow) -> QuerySet[Route, dict[
         prediction__subject__statuses__blind=True,
         prediction__subject__statuses__audience=SubjectStatus.Audience.VOLUNTEERS,
     )
-    return (
+    rows = (
         Route.objects.filter(blind, policy=policy, acceptable=True, threshold__isnull=False)
         .annotate(first_answer=Subquery(first))
         .filter(first_answer__isnull=False)
@@ -157,6 +157,7 @@ def _audited(policy: RoutingPolicy, workflow: Workflow) -> QuerySet[Route, dict[
             retired_answer=F("prediction__subject__statuses__retired_answer"),
         )
     )
+    yield from rows.iterator()
 
 
 def list_watched() -> list[RoutingPolicy]:

@@ -17,9 +17,10 @@ class ModelVersionAdmin(admin.ModelAdmin[ModelVersion]):
 
 class ThresholdInline(admin.TabularInline[Threshold, RoutingPolicy]):
     model = Threshold
-    fields = readonly_fields = [
+    readonly_fields = [
         "number", "strata", "answer", "alpha", "delta", "value", "sample_size", "accepted", "errors",
     ]  # fmt: skip
+    exclude = ["steps"]
     extra = 0
     can_delete = False
 

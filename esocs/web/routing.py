@@ -124,7 +124,7 @@ def _lines(policy: RoutingPolicy, class_names: list[str]) -> list[ThresholdLine]
 
 def _draw(audit: dict[str, Any], *, delta: float) -> Wealth | None:
     """The path on a logarithmic axis; the limit is 1 / delta."""
-    steps = audit.get("path") or []
+    steps: list[tuple[int, float]] = [(int(step), float(value)) for step, value in audit.get("path") or []]
     if not steps:
         return None
     limit = -math.log10(delta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.utils import timezone
 from PIL import Image
 
+from classifier.audit import watch_audit
 from esocs.accounts.models import User
 from esocs.accounts.services import volunteer_for_user
 from esocs.archive.models import IngestBatch, Plane, Product, Shard
@@ -117,7 +120,37 @@ def build_crowd(scene: Scene, *, subjects: int = 36, volunteers: int = 7) -> Non
     consensus = {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}}
     change_retirement(workflow=workflow, criterion=consensus, requests=[blanks, onward], author=scene.owner)
     _draw(workflow, scene.drawn)
-    make_drift(RoutingPolicy.objects.get(model_version__workflow=workflow), surer=True)
+    policy = RoutingPolicy.objects.get(model_version__workflow=workflow)
+    make_drift(policy, surer=True)
+    _audit(policy)
+
+
+def _audit(policy: RoutingPolicy) -> None:
+    """A policy of two strata and a rare answer, its audit after 640 answers, and a budget."""
+    more = {"alpha": 0.01, "delta": 0.0167, "sample_size": 410, "accepted": 0, "errors": 0, "steps": []}
+    Threshold.objects.update_or_create(
+        policy=policy, number=1, defaults={**more, "strata": ["EFOSC2", "FORS1", "SUSI"], "value": None}
+    )
+    rare = {**more, "alpha": 0.05, "accepted": 171, "errors": 2, "sample_size": 204}
+    Threshold.objects.update_or_create(
+        policy=policy, number=2, defaults={**rare, "strata": ["FORS2"], "answer": 2, "value": 0.81}
+    )
+    Threshold.objects.filter(policy=policy, number=0).update(strata=["FORS2"])
+    wrong = np.random.default_rng(5).random(640) < 0.012
+    alarm = watch_audit(wrong, alpha=0.01)
+    path = [[i + 1, float(alarm.log_wealth[i]) / math.log(10)] for i in range(0, 640, 4)]
+    groups = [{"number": i, "audited": n, "errors": k} for i, (n, k) in enumerate([(588, 6), (0, 0), (52, 1)])]
+    RoutingPolicy.objects.filter(pk=policy.pk).update(
+        stratify_by="instrument",
+        watched_at=timezone.now(),
+        alarm={
+            "audited": 640, "settled": 631, "unconfirmed": 3, "errors": alarm.errors, "fired_at": None,
+            "p_value": alarm.p_value, "delta": 0.01, "thresholds": groups, "path": path, "wrong_subjects": [],
+        },
+    )  # fmt: skip
+    Workflow.objects.filter(pk=policy.model_version.workflow_id).update(
+        routing={"stratify_by": "instrument", "votes_per_day": 4000}
+    )
 
 
 def _draw(workflow: Workflow, subject: Subject) -> None:

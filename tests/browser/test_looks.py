@@ -56,6 +56,8 @@ def pages_for_scientists(scene: Scene) -> dict[str, str]:
         "drift-unknown": scene.path(scene.spectra, "drift"),
         "review": scene.path(scene.images, "review"),
         "volunteers": scene.path(scene.images, "volunteers"),
+        "routing": scene.path(scene.images, "routing"),
+        "routing-unknown": scene.path(scene.spectra, "routing"),
         "retirement": scene.path(scene.images, "retirement"),
         "exports": f"/projects/{scene.project.slug}/exports/",
         "operations": f"/projects/{scene.project.slug}/operations/",
