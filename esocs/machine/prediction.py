@@ -14,9 +14,10 @@ from django.db.models import Count, Exists, OuterRef
 
 from classifier.shards import open_shard
 from esocs.archive.models import Shard
-from esocs.jobs.services import enqueue_many
+from esocs.jobs.services import enqueue, enqueue_many
 from esocs.machine.copying import copy_predictions
 from esocs.machine.models import ModelVersion, Prediction
+from esocs.machine.similar import has_index
 from esocs.projects.models import Subject
 from esocs.projects.services import subjects_of
 
@@ -64,7 +65,13 @@ def order_predictions(model: ModelVersion) -> list[int]:
         (f"model/{model.pk}/shard/{shard_id}/{count}", {"model_version_id": model.pk, "shard_id": shard_id})
         for shard_id, count in shards
     ]
-    return enqueue_many("machine.predict", items=items, group=f"classify/{model.pk}") if items else []
+    if not items:
+        return []
+    jobs = enqueue_many("machine.predict", items=items, group=f"classify/{model.pk}")
+    if has_index(model.pk):
+        # Of a large order each row would cost an insertion into the index: it makes way at once.
+        enqueue("machine.tend_indexes", key=f"model/{model.pk}/before/{max(jobs)}")
+    return jobs
 
 
 def predict_shard(

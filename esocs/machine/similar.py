@@ -12,15 +12,21 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from esocs.jobs.models import Job
 from esocs.jobs.services import enqueue
 from esocs.machine.models import ModelVersion, Prediction, Route, RoutingPolicy
+from esocs.projects.services import subjects_of
 
 # Below this an exact scan takes a few milliseconds, and an index is not worth its upkeep.
 INDEXED_FROM = 20_000
 # How many candidates the index keeps while it searches (hnsw.ef_search): decides how many neighbours it misses.
 SEARCH_WIDTH = 100
+# As few as these are looked at one by one, faster than the index would find enough of them among the others.
+RARE = 5_000
+# What an embedding costs that is inserted into an index, in those that are indexed together.
+INSERTION_COST = 4
 # A graph in memory is built many times faster than one on disk; a 128-d half vector takes some 0.7 kB in it.
 BYTES_PER_EMBEDDING = 1_000
 LEAST_BUILD_MEMORY_MB = 64
@@ -86,22 +92,37 @@ def find_similar(
     if embedding is None:
         return []
     vector = str(list(embedding))
+    if among is None or among.empty:
+        return _nearest(model.pk, vector, besides=subject_id, limit=limit)
+    rare = _list_if_rare(among)
+    if rare is not None:
+        return _nearest_of(rare, vector, besides=subject_id, limit=limit)
     found = _nearest(model.pk, vector, besides=subject_id, limit=limit, among=among)
-    if len(found) < limit and among is not None and not among.empty:
-        # A rare kind: the index gives up after the nearest twenty thousand, and what is rare is quickly looked through.
+    if len(found) < limit:
+        # The index gives up after the nearest twenty thousand: there are many such subjects, but none is near.
         found = _nearest(model.pk, vector, besides=subject_id, limit=limit, among=among, exact=True)
     return found
 
 
-def find_similar_exactly(
-    model: ModelVersion, embedding: list[float], *, limit: int = 20, besides: int = 0
-) -> list[Neighbour]:
-    """The same by looking at every embedding: what the index is measured against."""
-    return _nearest(model.pk, str(embedding), besides=besides, limit=limit, among=None, exact=True)
+def _list_if_rare(among: RouteFilter) -> list[int] | None:
+    """The routes that are meant, where they are few enough to look at each; None where they are not."""
+    routes = list(_routes(among).values_list("id", flat=True)[: RARE + 1])
+    return routes if len(routes) <= RARE else None
+
+
+def _nearest_of(routes: list[int], vector: str, *, besides: int, limit: int) -> list[Neighbour]:
+    query = (
+        "SELECT p.id, p.subject_id, sqrt(greatest(2 * (p.embedding <=> %(vector)s::halfvec), 0)) AS distance"
+        " FROM machine_route r JOIN machine_prediction p ON p.id = r.prediction_id"
+        " WHERE r.id = ANY(%(routes)s::bigint[]) AND p.subject_id <> %(besides)s ORDER BY distance LIMIT %(limit)s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"vector": vector, "routes": routes, "besides": besides, "limit": limit})
+        return [Neighbour(prediction_id=row[0], subject_id=row[1], distance=row[2]) for row in cursor.fetchall()]
 
 
 def _nearest(
-    model_id: int, vector: str, *, besides: int, limit: int, among: RouteFilter | None, exact: bool = False
+    model_id: int, vector: str, *, besides: int, limit: int, among: RouteFilter | None = None, exact: bool = False
 ) -> list[Neighbour]:
     conditions, parameters = _conditions(among)
     # The version stands in the text, so that the planner sees that its partial index applies; a sum hides the order
@@ -156,11 +177,7 @@ def list_oddest(among: RouteFilter, *, after: Place | None = None, limit: int = 
         after: the last place of the page before.
         limit: how many at most.
     """
-    rows = Route.objects.filter(policy_id=among.policy_id, ood_distance__isnull=False)
-    if among.decision is not None:
-        rows = rows.filter(decision=among.decision)
-    if among.answer is not None:
-        rows = rows.filter(answer=among.answer)
+    rows = _routes(among).filter(ood_distance__isnull=False)
     if after is not None:
         rows = rows.extra(  # a row comparison: the index answers it, and the ORM has no public word for it
             where=["(machine_route.ood_distance, machine_route.id) < (%s, %s)"],
@@ -168,6 +185,14 @@ def list_oddest(among: RouteFilter, *, after: Place | None = None, limit: int = 
         )
     values = rows.order_by("-ood_distance", "-id").values_list("ood_distance", "id")[:limit]
     return [Place(distance=distance or 0.0, route_id=pk) for distance, pk in values]
+
+
+def _routes(among: RouteFilter) -> QuerySet[Route]:
+    """The routes that are meant; ids and distances alone are read from the index `route_policy_oddest`."""
+    rows = Route.objects.filter(policy_id=among.policy_id)
+    if among.decision is not None:
+        rows = rows.filter(decision=among.decision)
+    return rows if among.answer is None else rows.filter(answer=among.answer)
 
 
 def index_name(model_id: int) -> str:
@@ -228,10 +253,12 @@ def drop_index(model_id: int) -> None:
 def tend_indexes(*, slot: str) -> None:
     """Order an index for each champion that has many predictions and none, and drop those of versions that are none.
 
+    While much is being predicted there is none either: it is built once, afterwards.
+
     Args:
-        slot: of the periodic job: one order each.
+        slot: of the job that asks: one order each.
     """
-    champions = ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION)
+    champions = ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION).select_related("workflow")
     kept = {index_name(pk) for pk in champions.values_list("pk", flat=True)}
     with connection.cursor() as cursor:
         cursor.execute(_OWN)
@@ -239,7 +266,10 @@ def tend_indexes(*, slot: str) -> None:
         for name in sorted(present - kept):
             cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     for model in champions:
-        if not has_index(model.pk) and _worth_an_index(model) and not _at_work(model):
+        if _predicting(model):
+            if index_name(model.pk) in present and _much_is_new(model):
+                drop_index(model.pk)
+        elif not has_index(model.pk) and _worth_an_index(model) and not _indexing(model):
             payload = {"model_version_id": model.pk}
             enqueue("machine.index_embeddings", key=f"model/{model.pk}/{slot}", payload=payload)
 
@@ -250,12 +280,20 @@ def _worth_an_index(model: ModelVersion) -> bool:
     return few.count() >= INDEXED_FROM
 
 
-def _at_work(model: ModelVersion) -> bool:
-    """Whether its predictions are still being written, each of which would cost an insertion, or its index built."""
+def _much_is_new(model: ModelVersion) -> bool:
+    """Whether inserting what is still to be predicted costs more than dropping the index and building it anew."""
+    known = Prediction.objects.filter(model_version=model).count()
+    return (subjects_of(model.workflow).count() - known) * INSERTION_COST > known
+
+
+def _predicting(model: ModelVersion) -> bool:
     waiting = Job.objects.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    predicting = waiting.filter(kind="machine.predict", group=f"classify/{model.pk}")
-    indexing = waiting.filter(kind="machine.index_embeddings", payload__model_version_id=model.pk)
-    return predicting.exists() or indexing.exists()
+    return waiting.filter(kind="machine.predict", group=f"classify/{model.pk}").exists()
+
+
+def _indexing(model: ModelVersion) -> bool:
+    waiting = Job.objects.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    return waiting.filter(kind="machine.index_embeddings", payload__model_version_id=model.pk).exists()
 
 
 def current_policy(model: ModelVersion) -> RoutingPolicy | None:

@@ -13,7 +13,7 @@ from esocs.projects.models import Workflow
 from esocs.web.results import ResultRow, read_machine_rows
 
 SHOWN_BESIDE_A_SUBJECT = 8
-SHOWN_SIMILAR = 48
+SHOWN_SIMILAR = 24
 SHOWN_ODDEST = 24
 
 

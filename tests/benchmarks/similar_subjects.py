@@ -1,13 +1,15 @@
 """Similar subjects: neighbours found and milliseconds a query with the champion's index, beside the exact scan.
 
 The embeddings are drawn as a network's are: a few classes, each spread along a dozen directions of its own with a
-little noise in all the others, on the unit sphere. The anomaly order is read from the same rows.
+little noise in all the others, on the unit sphere. The anomaly order is read from the same rows; the pages that show
+both, and drift, are asked for as a browser would, without the network on the way.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,24 @@ from tests.benchmarks.site import own_database
 DIMENSIONS, CLASSES, DIRECTIONS = 128, 6, 12
 NEIGHBOURS = 20
 CHUNK = 20_000
+COPIED = 2_000  # rows that show what an index costs those who write
+MAKE_SUBJECTS = """
+WITH product AS (
+    INSERT INTO archive_product (batch_id, uri, dp_id, state, kind, error_code, error_detail, sha256, object_name,
+        instrument, telescope, product_category, proposal_id, filter_name, header, observed_at)
+    SELECT %(batch)s, '/bench/' || i, 'bench ' || i, 'ingested', 'image', '', '', lpad(i::text, 64, '0'), '', 'SIMCAM',
+        '', '', '', 'r', '{}', timestamptz '2026-03-01 00:00Z' + (i / 1000) * interval '14.6 hours'
+    FROM generate_series(%(start)s, %(start)s + %(count)s - 1) i RETURNING id
+), plane AS (
+    INSERT INTO archive_plane (product_id, number, shard_id, shard_index, scale, background, noise, missing_share,
+        saturated_share, coverage, usable)
+    SELECT id, 0, %(shard)s, row_number() OVER (ORDER BY id) - 1, 1, 0, 1, 0, 0, 1, true FROM product RETURNING id
+), subject AS (
+    INSERT INTO projects_subject (project_id, plane_id, kind, metadata, updated_at)
+    SELECT %(project)s, id, 'image', '{}', now() FROM plane RETURNING id
+)
+INSERT INTO projects_setmembersubject (subject_set_id, subject_id) SELECT %(set)s, id FROM subject
+"""
 RARE = 0.002  # share of the rarest answer, which is asked for as a filter
 
 
@@ -50,32 +70,100 @@ def fill(size: int) -> int:
         model_version=model, number=1, alpha=0.01, delta=0.05, audit_share=0.02, ood_p_min=0.01,
         calibrated_on=500,
     )  # fmt: skip
-    random = np.random.default_rng(11)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO projects_subject (project_id, kind, metadata, updated_at)"
-            " SELECT %s, 'image', '{}', now() FROM generate_series(1, %s)",
-            [workflow.project_id, size],
-        )
-        first = cursor.execute("SELECT min(id) FROM projects_subject").fetchone()[0]
-        for start in range(0, size, CHUNK):
-            embeddings, classes = draw_embeddings(random, min(CHUNK, size - start))
-            copy = "COPY machine_prediction (subject_id, model_version_id, probabilities, embedding) FROM STDIN"
-            with cursor.copy(copy) as rows:
-                for i, (vector, answer) in enumerate(zip(embeddings.tolist(), classes.tolist(), strict=True)):
-                    p = [0.02] * CLASSES
-                    p[answer] = 0.9
-                    text = "[" + ",".join(f"{x:.5f}" for x in vector) + "]"
-                    rows.write_row([first + start + i, model.pk, p, text])
+        first = _make_subjects(cursor, workflow.project_id, workflow.subject_sets.get().pk, size)
+        copy_predictions(cursor, model.pk, first, size)
         cursor.execute(
             "INSERT INTO machine_route (prediction_id, policy_id, decision, reason, answer, score, probability, ood_p,"
             " ood_distance, information_bits) SELECT p.id, %s,"
             " CASE WHEN random() < 0.8 THEN 'accept' ELSE 'volunteers' END, 'none',"
-            " array_position(p.probabilities, 0.9) - 1, 0.9, 0.9, random(), random(), 0.5 FROM machine_prediction p",
+            " array_position(p.probabilities, 0.9) - 1, 1 - random() ^ 3, 0.9, random(), random(), 0.5"
+            " FROM machine_prediction p",
             [policy.pk],
         )
         cursor.execute("VACUUM ANALYZE")
     return model.pk
+
+
+def _make_subjects(cursor: Any, project_id: int, set_id: int, size: int) -> int:
+    """Subjects of one product each, in batches of a shard, over two months of nights. Returns the first one's id."""
+    from esocs.archive.models import IngestBatch, Shard
+
+    for start in range(0, size, CHUNK):
+        count = min(CHUNK, size - start)
+        batch = IngestBatch.objects.create(source=f"batch {start}")
+        shard = Shard.objects.create(
+            batch=batch, kind="image", path=f"{batch.pk}.npy", sha256="0" * 64, shape=[count, 128, 128]
+        )
+        given = {"batch": batch.pk, "start": start, "count": count, "shard": shard.pk, "project": project_id}
+        cursor.execute(MAKE_SUBJECTS, given | {"set": set_id})
+    cursor.execute("SELECT min(id) FROM projects_subject")
+    return int(cursor.fetchone()[0])
+
+
+def copy_predictions(cursor: Any, model_id: int, first: int, size: int) -> None:
+    """Predictions of the subjects from `first` on, by COPY."""
+    random = np.random.default_rng(11)
+    for start in range(0, size, CHUNK):
+        embeddings, classes = draw_embeddings(random, min(CHUNK, size - start))
+        copy = "COPY machine_prediction (subject_id, model_version_id, probabilities, embedding) FROM STDIN"
+        with cursor.copy(copy) as rows:
+            for i, (vector, answer) in enumerate(zip(embeddings.tolist(), classes.tolist(), strict=True)):
+                p = [0.02] * CLASSES
+                p[answer] = 0.9
+                rows.write_row([first + start + i, model_id, p, "[" + ",".join(f"{x:.5f}" for x in vector) + "]"])
+
+
+def measure_pages(model_id: int, subject_id: int) -> dict[str, float]:
+    """Median milliseconds of each page in the web process, as a signed-in owner sees it."""
+    from django.test import Client
+
+    from esocs.machine.models import ModelVersion
+
+    workflow = ModelVersion.objects.get(pk=model_id).workflow
+    client = Client()
+    client.force_login(workflow.project.owner)
+    base = f"/projects/{workflow.project.slug}/workflows/{workflow.pk}/"
+    pages = {
+        "similar_page_ms": f"results/{subject_id}/similar/",
+        "oddest_page_ms": "oddest/",
+        "oddest_filtered_page_ms": f"oddest/?route=volunteers&answer={CLASSES - 1}",
+        "drift_page_ms": "drift/",
+    }
+
+    def get(path: str) -> None:
+        assert client.get(base + path).status_code == 200
+
+    measured = {}
+    for name, path in pages.items():
+        measured[name] = milliseconds(lambda _, path=path: get(path), list(range(7)))
+        with Timer() as seven:
+            for _ in range(7):
+                get(path)
+        measured[name.replace("_ms", "_cpu_ms")] = 1000 * seven.cpu_s / 7
+    return measured
+
+
+def measure_copy(model_id: int) -> dict[str, float]:
+    """Rows a second that go into the table with no index on their version, and with one."""
+    from django.db import connection
+
+    from esocs.machine.models import ModelVersion, Prediction
+
+    champion = ModelVersion.objects.get(pk=model_id)
+    candidate = ModelVersion.objects.create(
+        workflow=champion.workflow, number=2, class_names=champion.class_names, weights_path="none",
+        weights_sha256="0" * 64, training_prior=champion.training_prior,
+    )  # fmt: skip
+    speeds = {}
+    with connection.cursor() as cursor:
+        first = Prediction.objects.order_by("subject_id").values_list("subject_id", flat=True)[0]
+        for name, pk in (("copy_rows_per_s", candidate.pk), ("copy_indexed_rows_per_s", model_id)):
+            Prediction.objects.filter(model_version_id=pk, subject_id__lt=first + COPIED).delete()
+            started = time.perf_counter()
+            copy_predictions(cursor, pk, first, COPIED)
+            speeds[name] = COPIED / (time.perf_counter() - started)
+    return speeds
 
 
 def milliseconds(work: Callable[[int], object], queries: list[int]) -> float:
@@ -92,7 +180,9 @@ def milliseconds(work: Callable[[int], object], queries: list[int]) -> float:
 def main() -> None:
     arguments = parse_arguments(description=__doc__ or "", size=100_000, size_help="subjects")
     with own_database():
-        from esocs.machine import similar
+        from django.db import transaction
+
+        from esocs.machine import monitoring, similar
         from esocs.machine.models import ModelVersion, Prediction
 
         model = ModelVersion.objects.get(pk=fill(arguments.size))
@@ -118,6 +208,10 @@ def main() -> None:
         middle = places[len(places) // 2]
         odd_ms = milliseconds(lambda _: similar.list_oddest(half, after=middle), asked[:20])
         odd_rare_ms = milliseconds(lambda _: similar.list_oddest(rare, after=places[-1]), asked[:20])
+        with Timer() as counting, transaction.atomic():
+            monitoring.count_drift(policy)()
+        pages = measure_pages(model.pk, asked[0])
+        copying = measure_copy(model.pk)
         print_table(
             ["query", "ms"],
             [
@@ -127,12 +221,15 @@ def main() -> None:
                 ["the same, of one in 500 (answer)", rare_ms],
                 ["a page of the oddest, from the middle", odd_ms],
                 ["a page of the oddest, one answer in 500", odd_rare_ms],
+                ["drift counted anew", 1000 * counting.wall_s],
+                *([name.removesuffix("_ms").replace("_", " "), value] for name, value in pages.items()),
             ],
         )
         print_result(
             name="similar_subjects", ours=index_ms, peer=exact_ms, unit="ms a query", less_is_better=True,
             recall_at_20=recall, index_build_s=build.wall_s, filtered_ms=filtered_ms, rare_ms=rare_ms,
-            oddest_ms=odd_ms, oddest_rare_ms=odd_rare_ms, subjects=arguments.size,
+            oddest_ms=odd_ms, oddest_rare_ms=odd_rare_ms, count_drift_s=counting.wall_s, subjects=arguments.size,
+            **pages, **copying,
         )  # fmt: skip
 
 

@@ -89,6 +89,16 @@ def test_filters_leave_only_what_was_routed_like_that() -> None:
 
 
 @pytest.mark.django_db
+def test_filters_find_the_same_whether_what_they_leave_is_rare_or_not(monkeypatch: Any) -> None:
+    sky = Sky()
+    sent = similar.RouteFilter(policy_id=sky.policy.pk, decision="volunteers", answer=0)
+    one_by_one = found(sky, 5, limit=10, among=sent)
+    monkeypatch.setattr(similar, "RARE", 0)
+    assert found(sky, 5, limit=10, among=sent) == one_by_one
+    assert len(found(sky, 5, limit=200, among=sent)) == 100
+
+
+@pytest.mark.django_db
 def test_a_subject_that_the_model_has_not_looked_at_has_no_neighbours() -> None:
     sky = Sky(count=8)
     (stranger,) = make_pool(sky.workflow, 1)
@@ -178,6 +188,19 @@ def test_no_index_is_ordered_while_predictions_are_written(monkeypatch: Any) -> 
     Job.objects.create(kind="machine.predict", key="shard/1", queue="gpu", group=f"classify/{sky.model.pk}")
     run("machine.tend_indexes")
     assert not Job.objects.filter(kind="machine.index_embeddings").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_makes_way_for_a_large_order_and_stays_for_a_small_one() -> None:
+    sky = Sky(count=40)
+    assert similar.build_index(sky.model)
+    Job.objects.create(kind="machine.predict", key="shard/1", queue="gpu", group=f"classify/{sky.model.pk}")
+    make_pool(sky.workflow, 5)
+    run("machine.tend_indexes")
+    assert similar.has_index(sky.model.pk)
+    make_pool(sky.workflow, 10)
+    run("machine.tend_indexes")
+    assert not similar.has_index(sky.model.pk)
 
 
 @pytest.mark.django_db(transaction=True)
