@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from esocs.crowd.models import Classification
+from esocs.crowd.models import Classification, SubjectStatus
 from esocs.panoptes.access import forget_workflows
 from esocs.projects.community import create_translation, create_tutorial
 from esocs.projects.models import FieldGuide, Subject, Workflow
@@ -201,6 +201,14 @@ def test_a_grouped_workflow_wants_a_subject_set(client: Client, workflow: Workfl
     subject_set = workflow.subject_sets.get()
     path = f"/api/subjects/queued?workflow_id={workflow.pk}&subject_set_id={subject_set.pk}"
     assert [each["id"] for each in ask(client, path).json()["subjects"]] == [str(subject.pk)]
+
+
+def test_an_exhausted_queue_is_empty_and_says_so(client: Client, workflow: Workflow, subject: Subject) -> None:
+    path = f"/api/subjects/queued?workflow_id={workflow.pk}"
+    assert ask(client, path).json()["meta"]["subjects"] == {"page_size": 1, "exhausted": False}
+    SubjectStatus.objects.update(state="retired", retired_at="2026-01-01T00:00:00Z")
+    empty = ask(client, path).json()
+    assert (empty["subjects"], empty["meta"]["subjects"]) == ([], {"page_size": 0, "exhausted": True})
 
 
 def test_named_subjects_come_in_the_order_in_which_they_were_named(client: Client, workflow: Workflow) -> None:

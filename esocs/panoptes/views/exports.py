@@ -111,13 +111,11 @@ class ExportOrder(PanoptesView):
             metadata["sha256"] = export.sha256
         if export.pseudonymised:
             metadata["pseudonymised"] = True
-        for name, value in (
-            ("last_id", export.after_id),
-            ("created_from", export.created_from),
-            ("created_before", export.created_before),
-        ):
-            if value is not None:
-                metadata[name] = str(value) if name == "last_id" else timestamp(value)
+        if export.after_id is not None:
+            metadata["last_id"] = str(export.after_id)
+        for name, moment in (("created_from", export.created_from), ("created_before", export.created_before)):
+            if moment is not None:
+                metadata[name] = timestamp(moment)
         return {
             "id": str(export.pk),
             "href": href,

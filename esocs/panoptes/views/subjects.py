@@ -97,7 +97,9 @@ class SubjectQueue(PanoptesView):
         documents = [
             queued_subject_document(subject, site=self.site, project_id=workflow.project_id) for subject in subjects
         ]
-        response = self.answer("subjects", documents, meta={"subjects": {"page_size": len(documents)}})
+        # An empty queue says that it is: nothing is left for this volunteer, and nothing is repeated to fill it.
+        meta = {"subjects": {"page_size": len(documents), "exhausted": not documents}}
+        response = self.answer("subjects", documents, meta=meta)
         # Asking is taking: a cache between us would hand the same subject to two people.
         response["Cache-Control"] = "no-store"
         return response
