@@ -178,7 +178,7 @@ def milliseconds(work: Callable[[int], object], queries: list[int]) -> float:
 
 
 def main() -> None:
-    arguments = parse_arguments(description=__doc__ or "", size=100_000, size_help="subjects")
+    arguments = parse_arguments(description=__doc__ or "", size=20_000, size_help="subjects")
     with own_database():
         from django.db import transaction
 
