@@ -57,7 +57,7 @@ def mark_to_v1(mark: Any) -> Any:
     if not isinstance(mark, Mapping) or "toolIndex" not in mark:
         return mark
     old: dict[str, Any] = {"tool": mark["toolIndex"]}
-    old |= {_RENAMED.get(key, key): value for key, value in mark.items() if key not in _REPLACED}
+    old |= {_RENAMED.get(str(key), str(key)): value for key, value in mark.items() if key not in _REPLACED}
     for centre, corner, side in (("x_center", "x", "width"), ("y_center", "y", "height")):
         if _is_number(mark.get(centre)) and _is_number(mark.get(side)):
             old[corner] = mark[centre] - mark[side] / 2

@@ -42,7 +42,7 @@ class Variant:
 
     @property
     def is_partial(self) -> bool:
-        return not (self.after_id is self.created_from is self.created_before is None)
+        return any(bound is not None for bound in (self.after_id, self.created_from, self.created_before))
 
     def columns(self) -> dict[str, Any]:
         """The same as an export's columns."""

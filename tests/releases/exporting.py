@@ -45,9 +45,11 @@ def vote(workflow: Workflow, subject: Subject, volunteer: Volunteer, value: Any 
     )
 
 
-def make_export(project: Project, kind: str = "classifications", workflow: Workflow | None = None) -> Export:
+def make_export(
+    project: Project, kind: str = "classifications", workflow: Workflow | None = None, **scope: Any
+) -> Export:
     """An export, made as a worker makes it."""
-    ordered = request_export(project=project, workflow=workflow, kind=kind)
+    ordered = request_export(project=project, workflow=workflow, kind=kind, **scope)
     job_id = queries.find_job_id(ordered)
     assert job_id is not None
     jobs.drain([job_id])

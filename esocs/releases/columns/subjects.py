@@ -51,7 +51,7 @@ LEFT JOIN LATERAL (
 ) place ON true
 LEFT JOIN crowd_subjectstatus st ON st.subject_id = s.id AND st.workflow_id = place.workflow_id{foreign_joins}
 WHERE s.project_id = %(project)s AND s.created_at <= %(as_of)s
-  AND (%(whole)s OR place.workflow_id = ANY(%(workflows)s) OR place.subject_set_id = %(subject_set)s)
+  AND (%(whole)s OR place.workflow_id = ANY(%(workflows)s) OR place.subject_set_id = %(subject_set)s){chosen}
 ORDER BY s.id, place.subject_set_id, place.workflow_id
 """
 
@@ -80,20 +80,28 @@ def count(scope: Scope) -> int:
 
 def rows(scope: Scope) -> Iterator[Sequence[Any]]:
     """The rows, in the order of subjects, sets and workflows."""
+    return (row for _, row in rows_of(scope))
+
+
+def rows_of(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The rows, each with its subject's id; with `only` those of these subjects alone."""
     parameters = {
         "project": scope.project.pk,
         "as_of": scope.as_of,
         "whole": scope.whole_project,
         "workflows": [] if scope.subject_set else scope.workflow_ids,
         "subject_set": scope.subject_set.pk if scope.subject_set else None,
+        "only": None if only is None else list(only),
     }
     imported = is_imported(scope.project)
     statement = ROWS.format(
-        foreign_columns=FOREIGN_COLUMNS if imported else "", foreign_joins=FOREIGN_JOINS if imported else ""
+        foreign_columns=FOREIGN_COLUMNS if imported else "",
+        foreign_joins=FOREIGN_JOINS if imported else "",
+        chosen="" if only is None else " AND s.id = ANY(%(only)s)",
     )
     for row in stream(statement, parameters):
         made = _row(row[:FOREIGN], scope)
-        yield _under_foreign_names(made, row[FOREIGN:]) if imported else made
+        yield row[0], _under_foreign_names(made, row[FOREIGN:]) if imported else made
 
 
 def _row(row: Sequence[Any], scope: Scope) -> list[Any]:

@@ -48,6 +48,11 @@ def count(scope: Scope) -> int:
 
 def rows(scope: Scope) -> Iterator[Sequence[Any]]:
     """One row a version, the oldest first."""
+    return (row for _, row in rows_by_version(scope))
+
+
+def rows_by_version(scope: Scope, *, version_ids: Sequence[int] | None = None) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The rows, each with its version's id; with `version_ids` those alone."""
     counted = (
         SubjectStatus.objects.filter(workflow_id__in=scope.workflow_ids)
         .values_list("workflow_id")
@@ -56,7 +61,8 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
     )
     counts = {workflow_id: (sent, retired) for workflow_id, sent, retired in counted}
     imported = _imported(scope)
-    for version in _versions(scope).iterator(chunk_size=200):
+    stored = _versions(scope) if version_ids is None else _versions(scope).filter(pk__in=version_ids)
+    for version in stored.iterator(chunk_size=200):
         workflow = version.workflow
         classifications, retired = counts.get(workflow.pk, (0, 0))
         made = (
@@ -77,7 +83,8 @@ def rows(scope: Scope) -> Iterator[Sequence[Any]]:
             compact_json(strings_for_export(version.strings, version.tasks)),
             version.minor,
         )
-        yield made if workflow.pk not in imported else _under_foreign_names(made, version.pk, *imported[workflow.pk])
+        known = imported.get(workflow.pk)
+        yield version.pk, made if known is None else _under_foreign_names(made, version.pk, *known)
 
 
 Imported = tuple[ImportedWorkflow, dict[int, dict[str, str]]]
