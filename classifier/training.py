@@ -346,6 +346,9 @@ def _cycle(done: float, warm_up_share: float) -> float:
 def _move_average(average: Network, network: Network, *, decay: float) -> None:
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)
+    # Statistics of a batch normalisation, which some of timm's encoders have, are averages already.
+    for kept, value in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(value)
 
 
 def _measure(

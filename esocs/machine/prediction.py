@@ -17,6 +17,7 @@ from esocs.archive.models import Shard
 from esocs.jobs.services import enqueue, enqueue_many
 from esocs.machine.copying import copy_predictions
 from esocs.machine.models import ModelVersion, Prediction
+from esocs.machine.services import check_labels
 from esocs.machine.similar import has_index
 from esocs.projects.models import Subject
 from esocs.projects.services import subjects_of
@@ -31,12 +32,17 @@ _predictors: dict[int, Predictor] = {}
 
 
 def open_predictor(model: ModelVersion) -> Predictor:
-    """The model's network, loaded once a process. A worker keeps the last one it used."""
+    """The model's network, loaded once a process. A worker keeps the last one it used.
+
+    Raises:
+        WeightsLabelsError: the workflow's answers have changed since, or the file's are others.
+    """
     import torch
 
     from classifier.data import Question
     from classifier.inference import Predictor
 
+    check_labels(model.workflow, model.class_names)
     if model.pk not in _predictors:
         if settings.TORCH_THREADS:
             torch.set_num_threads(settings.TORCH_THREADS)

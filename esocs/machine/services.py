@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from django.db import transaction
 from django.db.models import Max
 
 from classifier.errors import EsocsError
+from classifier.weights import WeightsLabelsError
 from esocs.machine.models import ModelVersion, ReservedSubject
 from esocs.projects.models import Workflow
+from esocs.projects.rules import answer_labels
 from esocs.projects.services import subjects_of
 
 
@@ -80,8 +83,13 @@ def register_model(
     training_prior: list[float],
     card: dict[str, Any],
 ) -> ModelVersion:
-    """Enter a trained network as the workflow's next candidate."""
-    Workflow.objects.select_for_update().get(pk=workflow.pk)
+    """Enter a trained network as the workflow's next candidate.
+
+    Raises:
+        WeightsLabelsError: its answers are not the workflow's.
+    """
+    workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    check_labels(workflow, class_names)
     last = ModelVersion.objects.filter(workflow=workflow).aggregate(last=Max("number"))["last"] or 0
     return ModelVersion.objects.create(
         workflow=workflow,
@@ -96,11 +104,30 @@ def register_model(
 
 @transaction.atomic
 def promote(model: ModelVersion) -> None:
-    """Make a model version the champion; the one before is retired. Also the way back: promote the older one."""
-    Workflow.objects.select_for_update().get(pk=model.workflow_id)
+    """Make a model version the champion; the one before is retired. Also the way back: promote the older one.
+
+    Raises:
+        WeightsLabelsError: the workflow's answers have changed since the model was trained.
+    """
+    workflow = Workflow.objects.select_for_update().get(pk=model.workflow_id)
+    check_labels(workflow, model.class_names)
     champions = ModelVersion.objects.filter(workflow=model.workflow_id, state=ModelVersion.State.CHAMPION)
     champions.exclude(pk=model.pk).update(state=ModelVersion.State.RETIRED)
     ModelVersion.objects.filter(pk=model.pk).update(state=ModelVersion.State.CHAMPION)
+
+
+def check_labels(workflow: Workflow, class_names: Sequence[str]) -> None:
+    """Refuse a model whose answers are not the workflow's, in its order: its third would be taken for another third.
+
+    Raises:
+        WeightsLabelsError: they differ.
+    """
+    asked = answer_labels(workflow.tasks, workflow.strings, workflow.first_task)
+    if list(class_names) != asked:
+        raise WeightsLabelsError(
+            f"The model answers {', '.join(class_names)}; {workflow} asks for {', '.join(asked)}.",
+            hint="Train a model for the workflow as it is now: `manage.py retrain`.",
+        )
 
 
 def get_champion(workflow: Workflow) -> ModelVersion:

@@ -23,6 +23,41 @@ class NothingToTrainOnError(EsocsError):
     status = 409
 
 
+class InvalidNetworkWishError(EsocsError):
+    """There is no such network, or not for these subjects."""
+
+    code = "invalid_network"
+    status = 422
+
+
+MOST_MEMBERS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkWish:
+    """Which network a training is to train.
+
+    Attributes:
+        size: a name of `classifier.networks.SIZES`.
+        encoder: the name of one of timm's encoders instead; images only.
+        members: networks of an ensemble, 1 to 16; each costs a whole training.
+    """
+
+    size: str = "yocto"
+    encoder: str = ""
+    members: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses a number of members that nobody can mean."""
+        if isinstance(self.members, bool) or not isinstance(self.members, int) or not 1 <= self.members <= MOST_MEMBERS:
+            raise InvalidNetworkWishError(f"An ensemble has 1 to {MOST_MEMBERS} members, not {self.members!r}.")
+
+    @property
+    def key(self) -> str:
+        """What tells one wish from another in a job's key."""
+        return f"{self.encoder or self.size}/{self.members}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelledSubject:
     """A subject with its soft label. `stratum` is the part of the archive it stands for."""

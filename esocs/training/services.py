@@ -141,15 +141,29 @@ def _population(workflow: Workflow) -> dict[str, int]:
 
 
 def train_challenger(
-    workflow: Workflow, *, seed: int = 0, report_progress: Callable[[int, int], None] | None = None
+    workflow: Workflow,
+    *,
+    seed: int = 0,
+    wish: rules.NetworkWish | None = None,
+    report_progress: Callable[[int, int], None] | None = None,
 ) -> ModelVersion:
     """Freeze, train, register and predict what calibration and comparison need. Replaying finds the finished run.
 
+    Args:
+        workflow: whose subjects and answers.
+        seed: of the weights, the order and the held-out share.
+        wish: which network, and how many of it; one of the smallest size by default.
+        report_progress: called with the steps made and all steps.
+
     Returns:
         The candidate; the same one when this set was trained with this configuration and seed before.
+
+    Raises:
+        NothingToTrainOnError: nothing is labelled yet.
+        InvalidNetworkWishError: there is no such network for the workflow's subjects.
     """
     training_set = freeze_training_set(workflow)
-    configuration = _configuration(workflow, seed=seed)
+    configuration = _configuration(workflow, seed=seed, wish=wish or rules.NetworkWish())
     described = json.loads(json.dumps(asdict(configuration), default=str))
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     run, _ = TrainingRun.objects.get_or_create(
@@ -164,11 +178,21 @@ def train_challenger(
     return model
 
 
-def _configuration(workflow: Workflow, *, seed: int) -> Any:
+def _configuration(workflow: Workflow, *, seed: int, wish: rules.NetworkWish) -> Any:
+    from classifier.networks import SIZES, TimmNetwork
     from classifier.training import IMAGE_TRAINING, SPECTRUM_TRAINING
 
     base = IMAGE_TRAINING if workflow.subject_kind == "image" else SPECTRUM_TRAINING
-    return replace(base, seed=seed, hold_out_share=HOLD_OUT_SHARE)
+    network: dict[str, Any]
+    if wish.encoder:
+        if workflow.subject_kind != "image":
+            raise rules.InvalidNetworkWishError("An encoder of timm takes images; the workflow shows spectra.")
+        network = {"architecture": TimmNetwork.architecture, "arguments": {"encoder": wish.encoder}}
+    elif wish.size in SIZES:
+        network = {"architecture": base.architecture, "arguments": SIZES[wish.size]}
+    else:
+        raise rules.InvalidNetworkWishError(f"There is no size {wish.size!r}, but {', '.join(SIZES)}.")
+    return replace(base, **network, members=wish.members, seed=seed, hold_out_share=HOLD_OUT_SHARE)
 
 
 def _train(run: TrainingRun, configuration: Any, report_progress: Callable[[int, int], None] | None) -> ModelVersion:

@@ -12,6 +12,7 @@ from esocs.crowd.models import GoldStandard
 from esocs.machine import services as machine
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction
 from esocs.projects.models import SetMemberSubject, Subject, Workflow
+from esocs.projects.rules import answer_labels
 
 
 def make_pool(workflow: Workflow, count: int, *, usable: bool = True) -> list[int]:
@@ -45,10 +46,11 @@ def make_pool(workflow: Workflow, count: int, *, usable: bool = True) -> list[in
 
 
 def make_model(
-    workflow: Workflow, *, class_names: tuple[str, ...] = ("Yes", "No", "Unclear"), trained_on: list[int] | None = None
+    workflow: Workflow, *, class_names: tuple[str, ...] | None = None, trained_on: list[int] | None = None
 ) -> ModelVersion:
     """A candidate without weights; every fifth subject it was trained on was held out."""
     seen = trained_on or []
+    class_names = class_names or tuple(answer_labels(workflow.tasks, workflow.strings, workflow.first_task))
     return machine.register_model(
         workflow=workflow,
         weights_path=Path(settings.WEIGHTS_ROOT) / "none.safetensors",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from esocs.jobs.command import JobCommand
 from esocs.jobs.services import enqueue
 from esocs.projects.queries import get_project, select_workflows
 from esocs.training.models import Comparison
+from esocs.training.rules import NetworkWish
 from esocs.training.services import freeze_training_set
 
 
@@ -20,15 +22,19 @@ class Command(JobCommand):
         parser.add_argument("--project", help="slug or id; all projects without it")
         parser.add_argument("--workflow", type=int, help="id; all of the project without it")
         parser.add_argument("--seed", type=int, default=0, help="of the weights and the order (default 0)")
+        parser.add_argument("--size", default="yocto", help="of the network: yocto (default), atto, femto, pico, nano")
+        parser.add_argument("--encoder", default="", help="one of timm's image encoders by name, instead of a size")
+        parser.add_argument("--members", type=int, default=1, help="networks of an ensemble (default 1)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        wish = NetworkWish(size=options["size"], encoder=options["encoder"], members=options["members"])
         project = get_project(options["project"]) if options["project"] else None
         for workflow in select_workflows(project=project, workflow_id=options["workflow"]):
             training_set = freeze_training_set(workflow)
             job = enqueue(
                 "training.retrain",
-                key=f"set/{training_set.manifest_sha256[:32]}/seed/{options['seed']}",
-                payload={"workflow_id": workflow.pk, "seed": options["seed"]},
+                key=f"set/{training_set.manifest_sha256[:32]}/seed/{options['seed']}/{wish.key}",
+                payload={"workflow_id": workflow.pk, "seed": options["seed"], "network": asdict(wish)},
             )
             size = training_set.items.count()
             self.run_jobs([job], label=f"training on {size:,} subjects, {workflow}", options=options)
