@@ -12,6 +12,7 @@ from esocs.crowd.models import (
     Classification,
     Consensus,
     GoldStandard,
+    Publication,
     RetirementSetting,
     Skill,
     SkillEpoch,
@@ -87,3 +88,9 @@ class RetirementSettingAdmin(ReadOnlyAdmin):
 class TaskSummaryAdmin(ReadOnlyAdmin):
     list_display = ["status", "task_key", "kind", "seen_by", "updated_at"]
     list_filter = ["kind"]
+
+
+@admin.register(Publication)
+class PublicationAdmin(ReadOnlyAdmin):
+    list_display = ["subject", "workflow", "day", "votes"]
+    list_filter = ["day", "workflow"]
