@@ -9,7 +9,7 @@ the same version is watched on all that its version was audited on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +129,7 @@ def read_audit(policy: RoutingPolicy) -> Audit:
     )
 
 
-def _audited(policy: RoutingPolicy, workflow: Workflow) -> Iterator[dict[str, Any]]:
+def _audited(policy: RoutingPolicy, workflow: Workflow) -> Iterator[Mapping[str, Any]]:
     """What the policy would have accepted among the subjects that volunteers answer blind, once one has."""
     first = (
         Classification.objects.filter(workflow=workflow, subject_id=OuterRef("prediction__subject_id"))
