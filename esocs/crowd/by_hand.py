@@ -12,6 +12,7 @@ from esocs.crowd.errors import RetirementReasonError
 from esocs.crowd.models import Classification, SubjectStatus
 from esocs.crowd.rule_templates import RETIREMENT_REASONS
 from esocs.projects.editing import InUseError, delete_unused
+from esocs.projects.media import forget_files
 from esocs.projects.models import Media, Project, Subject, Workflow
 from esocs.projects.subjects import lowest_priorities
 
@@ -197,6 +198,7 @@ def delete_project(project: Project) -> None:
         InUseError: it has classifications, or a machine learns from it.
     """
     _withdraw(list(project.workflows.values_list("id", flat=True)))
+    forget_files(Media.objects.filter(subject__project=project))
     delete_unused(project)
 
 

@@ -15,6 +15,7 @@ from classifier.errors import EsocsError
 QUEUES = ("ingest", "gpu", "default", "export")
 
 KINDS: dict[str, str] = {
+    "accounts.forget_tokens": "default",
     "archive.ingest": "ingest",
     "projects.make_subjects": "default",
     "machine.predict": "gpu",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count
 
 from esocs.crowd.models import SubjectStatus
 from esocs.panoptes.documents import Document, ids_of, inject_strings, owner_link, timestamp
@@ -141,12 +141,6 @@ def role_documents(rows: Iterable[ProjectRole]) -> list[Document]:
         }
         for (project_id, _), roles in held.items()
     ]
-
-
-def first_role_ids(project_ids: Sequence[int]) -> list[int]:
-    """The ids under which people's parts in these projects are known."""
-    rows = ProjectRole.objects.filter(project__in=project_ids).values("project_id", "user_id")
-    return sorted(row["first"] for row in rows.annotate(first=Min("id")).order_by())
 
 
 def preference_document(row: ProjectPreference) -> Document:

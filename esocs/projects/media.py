@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from classifier.errors import EsocsError
-from esocs.projects.models import Media, Subject
+from esocs.projects.models import Media, Subject, is_remote
 from esocs.projects.uploads import CheckedFile, check_media_type, check_upload
 
 LONGEST_ADDRESS = 2_000
@@ -101,13 +102,10 @@ def receive_upload(media_id: int, content: bytes) -> Media:
     return media
 
 
-def forget_files(subject_id: int) -> None:
-    """Delete a subject's files once the transaction that deletes its rows is through."""
-    paths = [
-        Path(settings.MEDIA_ROOT) / media.path
-        for media in Media.objects.filter(subject=subject_id)
-        if not media.pending and media.url != media.path
-    ]
+def forget_files(rows: QuerySet[Media]) -> None:
+    """Delete the files of these media once the transaction that deletes their rows is through."""
+    names = rows.filter(pending=False).values_list("path", flat=True)
+    paths = [Path(settings.MEDIA_ROOT) / name for name in names if not is_remote(name)]
 
     def unlink() -> None:
         for path in paths:

@@ -13,7 +13,7 @@ from django.db.models import Min
 from esocs.accounts.models import User
 from esocs.projects.editing import InUseError, NotInProjectError, delete_unused, lock_unchanged, save_named
 from esocs.projects.media import MOST_LOCATIONS, LocationInvalidError, announce_location, forget_files
-from esocs.projects.models import Media, Project, SetMemberSubject, Subject, SubjectSet
+from esocs.projects.models import Media, Project, SetMemberSubject, Subject, SubjectSet, Workflow
 
 PRIORITY = "#priority"
 
@@ -35,11 +35,7 @@ def create_subject_set(
     """
     subject_set = SubjectSet(project=project, display_name=display_name, metadata=dict(metadata or {}))
     save_named(subject_set, display_name)
-    workflows = list(project.workflows.filter(pk__in=workflow_ids))
-    missing = set(workflow_ids) - {row.pk for row in workflows}
-    if missing:
-        raise NotInProjectError(f"The project has no workflow {min(missing)}.")
-    subject_set.workflows.add(*workflows)
+    link_workflows(subject_set, workflow_ids)
     if subject_ids:
         link_subjects(subject_set, subject_ids)
     return subject_set
@@ -60,6 +56,20 @@ def change_subject_set(
         setattr(locked, column, value)
     save_named(locked, locked.display_name)
     return locked
+
+
+def link_workflows(subject_set: SubjectSet, workflow_ids: Sequence[int]) -> list[Workflow]:
+    """Have these workflows ask about a set's subjects too.
+
+    Raises:
+        NotInProjectError: a workflow is not one of the project's.
+    """
+    workflows = list(Workflow.objects.filter(project=subject_set.project_id, pk__in=workflow_ids))
+    missing = set(workflow_ids) - {row.pk for row in workflows}
+    if missing:
+        raise NotInProjectError(f"The project has no workflow {min(missing)}.")
+    subject_set.workflows.add(*workflows)
+    return workflows
 
 
 @transaction.atomic
@@ -160,7 +170,7 @@ def delete_subject(subject: Subject) -> None:
     """
     if subject.plane_id is not None:
         raise InUseError("This subject shows a product of the archive.", hint="Take it out of its sets instead.")
-    forget_files(subject.pk)
+    forget_files(Media.objects.filter(subject=subject))
     delete_unused(subject)
 
 

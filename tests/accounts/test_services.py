@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import authenticate
 from django.db import IntegrityError, transaction
+from django.utils import timezone
+from oauth2_provider.models import AccessToken, RefreshToken
 
-from esocs.accounts import services
+from esocs.accounts import services, tasks  # noqa: F401 - registers its jobs
+from esocs.accounts.applications import issue_session_tokens
 from esocs.accounts.models import User, Volunteer
+from esocs.jobs import registry
+from esocs.jobs.registry import JobContext
 from tests.support.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +101,17 @@ def test_an_address_is_kept_as_a_hash_that_needs_the_sites_key(settings: object)
 def test_a_volunteer_is_somebody() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Volunteer.objects.create()
+
+
+def test_tokens_whose_time_is_over_are_forgotten() -> None:
+    issue_session_tokens(make_user())
+    kept = issue_session_tokens(make_user())
+    assert kept.refresh_token
+    oldest = AccessToken.objects.order_by("id")[:1].values("pk")
+    AccessToken.objects.filter(pk__in=oldest).update(expires=timezone.now() - timedelta(days=20))
+    kind = "accounts.forget_tokens"
+    job = JobContext(id=0, kind=kind, key="day", attempt=1, payload={}, report_progress=lambda *_: None)
+    effect = registry.get_handler(kind)(job)
+    assert effect is not None
+    effect()
+    assert (AccessToken.objects.count(), RefreshToken.objects.count()) == (1, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +13,7 @@ from esocs.panoptes import schema
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import NotFoundError
 from esocs.panoptes.parameters import read_id
-from esocs.panoptes.resource_documents import first_role_ids, role_documents
+from esocs.panoptes.resource_documents import role_documents
 from esocs.panoptes.resource_schemas import describe
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
 from esocs.projects.access import list_visible_projects
@@ -28,8 +28,9 @@ class Roles(Resource):
     noun = "project role"
 
     def visible(self) -> QuerySet[Any]:
-        ids = first_role_ids(list(list_visible_projects(self.identity).values_list("id", flat=True)))
-        return ProjectRole.objects.filter(pk__in=ids).select_related("user", "project").order_by("id")
+        earlier = ProjectRole.objects.filter(project=OuterRef("project"), user=OuterRef("user"), pk__lt=OuterRef("pk"))
+        visible = ProjectRole.objects.filter(project__in=list_visible_projects(self.identity).order_by())
+        return visible.filter(~Exists(earlier)).select_related("user", "project").order_by("id")
 
     def documents(self, rows: list[Any]) -> list[Document]:
         people = {(row.project_id, row.user_id) for row in rows}

@@ -17,9 +17,15 @@ from esocs.panoptes.resource_documents import set_member_document, subject_set_d
 from esocs.panoptes.resource_schemas import describe, describe_links
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
 from esocs.projects.access import list_visible_subject_sets
-from esocs.projects.editing import delete_unused, link_subject_sets
-from esocs.projects.models import SetMemberSubject, SubjectSet, Workflow
-from esocs.projects.subjects import change_subject_set, create_subject_set, link_subjects, unlink_subjects
+from esocs.projects.editing import delete_unused
+from esocs.projects.models import SetMemberSubject, SubjectSet
+from esocs.projects.subjects import (
+    change_subject_set,
+    create_subject_set,
+    link_subjects,
+    link_workflows,
+    unlink_subjects,
+)
 
 
 class SubjectSets(Resource):
@@ -83,8 +89,7 @@ class SubjectSetDetail(SubjectSets, Shown, Changed, Deleted):
         columns = {name: value for name, value in sent.items() if name != "links"}
         changed = change_subject_set(row, changes=columns, seen_at=row.updated_at)
         ids = [int(each) for each in sent.get("links", {}).get("workflows", [])]
-        for workflow in Workflow.objects.filter(project=row.project_id, pk__in=ids):
-            link_subject_sets(workflow, [row.pk])
+        for workflow in link_workflows(changed, ids):
             by_hand.open_sets(workflow)
         return changed
 
