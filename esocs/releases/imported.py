@@ -126,3 +126,21 @@ class ImportedClassification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.classification_id} from {self.foreign_id}"
+
+
+class PushedSubject(models.Model):
+    """A subject of ours that is in a set of another Panoptes server."""
+
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="pushed")
+    endpoint = models.CharField(max_length=300)
+    remote_set = models.PositiveBigIntegerField()
+    remote_id = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "remote_set", "subject"], name="pushed_subject_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} as {self.remote_id} at {self.endpoint}"

@@ -16,6 +16,7 @@ from esocs.releases.imported import (
     ImportedVersion,
     ImportedVolunteer,
     ImportedWorkflow,
+    PushedSubject,
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ImportedVersion",
     "ImportedVolunteer",
     "ImportedWorkflow",
+    "PushedSubject",
 ]
 
 

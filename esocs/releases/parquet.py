@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from esocs.releases.writing import Row, WrittenFile, partial_file, publish_file
 
 ROWS_AT_ONCE = 20_000
-TIME = pa.timestamp("s", tz="UTC")
+TIME = pa.timestamp("ms", tz="UTC")
+"""Milliseconds: Parquet knows no longer unit."""
 TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(
         ("classification_id", "user_id", "workflow_id", "project_id", "subject_set_id", "subject_id",

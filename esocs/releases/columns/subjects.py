@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from esocs.projects.models import Subject
+from esocs.projects.models import Subject, is_remote
 from esocs.releases.columns.foreign import is_imported
 from esocs.releases.scope import Scope, compact_json, compact_jsonb, parse_jsonb, stream, time_text
 
@@ -30,7 +30,7 @@ HEADER = (
 ROWS = """
 SELECT s.id, s.project_id, place.workflow_id, place.subject_set_id, s.metadata::text,
        (SELECT json_agg(m.path ORDER BY m.position) FROM projects_media m
-         WHERE m.subject_id = s.id AND m.role = 'location')::text,
+         WHERE m.subject_id = s.id AND m.role = 'location' AND NOT m.pending)::text,
        COALESCE(st.classifications_count, 0),
        CASE WHEN st.retired_at <= %(as_of)s THEN st.retired_at AT TIME ZONE 'UTC' END,
        CASE WHEN st.retired_at <= %(as_of)s THEN st.retirement_reason ELSE '' END,
@@ -65,8 +65,6 @@ LEFT JOIN releases_importedworkflow iw ON iw.workflow_id = place.workflow_id
 LEFT JOIN releases_importedsubjectset iset ON iset.subject_set_id = place.subject_set_id
 LEFT JOIN releases_importedstatus ist ON ist.status_id = st.id"""
 FOREIGN = 11
-REMOTE = ("https://", "http://")
-"""How the path of a file begins that lies on somebody else's server."""
 
 
 def header(scope: Scope) -> Sequence[str]:  # noqa: ARG001 - the same for every scope
@@ -107,9 +105,7 @@ def rows_of(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[tupl
 def _row(row: Sequence[Any], scope: Scope) -> list[Any]:
     subject_id, project_id, workflow_id, set_id, metadata, paths, n, retired_at, reason, created, updated = row
     site = scope.site + settings.MEDIA_URL
-    locations = {
-        str(i): path if path.startswith(REMOTE) else site + path for i, path in enumerate(parse_jsonb(paths or "[]"))
-    }
+    locations = {str(i): path if is_remote(path) else site + path for i, path in enumerate(parse_jsonb(paths or "[]"))}
     return [
         subject_id,
         project_id,
