@@ -17,7 +17,6 @@ from esocs.projects.access import (
     is_collaborator,
     list_collaborated_projects,
     list_visible_projects,
-    list_visible_subjects,
     list_visible_workflows,
 )
 from esocs.projects.models import Project, Workflow
@@ -29,7 +28,6 @@ __all__ = [
     "is_expert",
     "list_collaborated_projects",
     "list_visible_projects",
-    "list_visible_subjects",
     "list_visible_workflows",
     "open_workflow",
     "require_collaborator",

@@ -54,7 +54,10 @@ def test_a_file_gets_its_address_from_its_announced_type(client: Client, project
     [subject] = client.get(f"/api/subjects/{Subject.objects.get().pk}").json()["subjects"]
     addresses = [address for location in subject["locations"] for address in location.values()]
     assert [address.rpartition(".")[2] for address in addresses] == ["jpg", "json"]
-    assert [client.get(address.removeprefix("http://testserver")).status_code for address in addresses] == [200, 200]
+    for address in addresses:
+        served = client.get(address.removeprefix("http://testserver"))
+        assert served.status_code == 200
+        assert "sandbox" in served["Content-Security-Policy"]
 
 
 def test_a_subject_is_shown_once_all_its_files_are_there(client: Client, project: Project) -> None:

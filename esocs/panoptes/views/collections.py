@@ -12,7 +12,7 @@ from esocs.panoptes import schema
 from esocs.panoptes.bodies import read_link_ids
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import ForbiddenError, InvalidRequestError, NotFoundError
-from esocs.panoptes.parameters import parse_id, read_boolean, read_id, read_text
+from esocs.panoptes.parameters import parse_id, read_boolean, read_id, read_ids, read_text
 from esocs.panoptes.resource_documents import collection_document
 from esocs.panoptes.resource_schemas import describe, describe_links
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Owned, Shown
@@ -53,7 +53,7 @@ class Collections(Owned):
     schema.query("owner", "The owner's login."),
     schema.query("slug", "The collection's address."),
     schema.query("favorite", "`true`: only favourites."),
-    schema.query("project_ids", "Only of this project."),
+    schema.query("project_ids", "Only of these projects, separated by commas."),
     schema.query("subject_id", "Only those with this subject."),
 )
 class CollectionList(Collections, Listed, Created):
@@ -70,9 +70,8 @@ class CollectionList(Collections, Listed, Created):
             rows = rows.filter(slug__iexact=slug)
         if (favorite := read_boolean(query, "favorite")) is not None:
             rows = rows.filter(favorite=favorite)
-        for name in ("project_id", "project_ids"):
-            if (project_id := read_id(query, name)) is not None:
-                rows = rows.filter(projects=project_id)
+        if project_ids := read_ids(query, "project_id") + read_ids(query, "project_ids"):
+            rows = rows.filter(projects__in=project_ids).distinct()
         if (subject_id := read_id(query, "subject_id")) is not None:
             rows = rows.filter(subjects=subject_id)
         return rows
