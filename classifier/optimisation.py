@@ -57,7 +57,7 @@ class Muon(Optimizer):
 def orthogonalised(matrix: Tensor) -> Tensor:
     """The (M, N) matrix with its singular values all brought near one (0.7 to 1.2), by Newton-Schulz iteration."""
     a, b, c = QUINTIC
-    x = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.mT if tall else x
     for _ in range(ITERATIONS):

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -194,8 +195,8 @@ def train(
     steps = config.steps(len(train_at))
     history: list[TrainingProgress] = []
 
-    def report(step: int, loss: float) -> None:
-        history.append(TrainingProgress(step, steps * config.members, loss, time.perf_counter() - started))
+    def report(done: int, step: int, loss: float) -> None:
+        history.append(TrainingProgress(done + step, steps * config.members, loss, time.perf_counter() - started))
         if progress is not None:
             progress(history[-1])
 
@@ -206,7 +207,7 @@ def train(
             positions=train_at,
             seed=config.seed + MEMBER_SEED_STEP * member,
             warm_start=warm_start,
-            report=lambda step, loss, done=member * steps: report(done + step, loss),
+            report=partial(report, member * steps),
         )
         for member in range(config.members)
     ]
@@ -347,8 +348,8 @@ def _move_average(average: Network, network: Network, *, decay: float) -> None:
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)
     # Statistics of a batch normalisation, which some of timm's encoders have, are averages already.
-    for kept, value in zip(average.buffers(), network.buffers(), strict=True):
-        kept.copy_(value)
+    for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(statistic)
 
 
 def _measure(

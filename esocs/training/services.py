@@ -179,7 +179,8 @@ def train_challenger(
 
 
 def _configuration(workflow: Workflow, *, seed: int, wish: rules.NetworkWish) -> Any:
-    from classifier.networks import SIZES, TimmNetwork
+    from classifier.networks import SIZES
+    from classifier.networks.timm_encoder import TimmNetwork
     from classifier.training import IMAGE_TRAINING, SPECTRUM_TRAINING
 
     base = IMAGE_TRAINING if workflow.subject_kind == "image" else SPECTRUM_TRAINING

@@ -33,7 +33,13 @@ IMAGES = replace(
     device="cpu",
 )
 SPECTRA = replace(
-    SPECTRUM_TRAINING, arguments=TINY_SPECTRUM, least_steps=60, most_steps=60, batch_size=16, learning_rate=1e-2
+    SPECTRUM_TRAINING,
+    arguments=TINY_SPECTRUM,
+    least_steps=120,
+    most_steps=120,
+    batch_size=16,
+    learning_rate=1e-2,
+    matrix_learning_rate=5e-2,
 )
 BRIEF = replace(IMAGES, least_steps=3, most_steps=3)
 
