@@ -52,7 +52,7 @@ def use_predictor(monkeypatch: pytest.MonkeyPatch, *, dies_after: int) -> None:
         done.append(shard.pk)
         return lambda: predict(model, dict.fromkeys(subjects.values(), 0))
 
-    monkeypatch.setattr(services.machine, "predict_subjects", predict_subjects)
+    monkeypatch.setattr(services.prediction, "predict_subjects", predict_subjects)
 
 
 @pytest.mark.parametrize("dies_after", [0, 1])
