@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from esocs.crowd.summaries import embed_details
+from esocs.crowd.files.annotations import put_into_mark
 
 MARKED = frozenset({"drawing", "transcription"})
 """Task types whose annotations are lists of marks."""
@@ -32,7 +32,36 @@ def to_v1(annotations: Sequence[Any], tasks: Mapping[str, Any]) -> list[Any]:
     """
     if not any(isinstance(one, Mapping) and not _NEWER.isdisjoint(one) for one in annotations):
         return list(annotations)
-    return [_annotation(one, tasks) for one in embed_details(annotations)]
+    return [_annotation(one, tasks) for one in _with_details(annotations)]
+
+
+def _with_details(annotations: Sequence[Any]) -> list[Any]:
+    """The annotations with what marks were asked put back into them; copies, the marks are as they were."""
+    drawings: dict[str, list[Any]] = {}
+    whole: list[Any] = []
+    details: list[Mapping[str, Any]] = []
+    for one in annotations:
+        task = one.get("task") if isinstance(one, Mapping) else None
+        if not isinstance(task, str):
+            whole.append(one)
+        elif "markIndex" in one:
+            details.append(one)
+        elif isinstance(one.get("value"), list):
+            marks = [
+                {**mark, "details": list(mark["details"])}
+                if isinstance(mark, Mapping) and isinstance(mark.get("details"), list)
+                else dict(mark)
+                if isinstance(mark, Mapping)
+                else mark
+                for mark in one["value"]
+            ]
+            drawings.setdefault(task, marks)
+            whole.append({**one, "value": marks})
+        else:
+            whole.append(one)
+    for detail in details:
+        put_into_mark(detail, drawings)
+    return whole
 
 
 def _annotation(annotation: Any, tasks: Mapping[str, Any]) -> Any:

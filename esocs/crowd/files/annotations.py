@@ -107,7 +107,7 @@ def flatten(annotations: Any) -> Iterator[Mapping[str, Any]]:
             if isinstance(value, list) and _kind_of_list(value) == Kind.DRAWING:
                 drawings[annotation["task"]] = value
     for detail in details:
-        _put_into_mark(detail, drawings)
+        put_into_mark(detail, drawings)
     seen: set[str] = set()
     for annotation in flat:
         if annotation["task"] not in seen:
@@ -147,7 +147,7 @@ def _is_combination(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(part, dict) and "task" in part for part in value)
 
 
-def _put_into_mark(detail: Mapping[str, Any], drawings: Mapping[str, list[Any]]) -> None:
+def put_into_mark(detail: Mapping[str, Any], drawings: Mapping[str, list[Any]]) -> None:
     """The newer classifier sends what a mark was asked beside it, as task `T0.1.2`: tool 1, question 2."""
     task, *place = detail["task"].split(".")
     index, marks = detail["markIndex"], drawings.get(task, [])
