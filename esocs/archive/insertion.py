@@ -25,10 +25,11 @@ def insert_rows(objects: Sequence[models.Model], *, ignore_conflicts: bool = Fal
     if not objects:
         return
     meta = objects[0]._meta  # noqa: SLF001 - Django's documented Model _meta API
-    given = [f for f in meta.concrete_fields if not f.primary_key and f.db_default is models.NOT_PROVIDED]
+    concrete = {field.name: field for field in meta.concrete_fields}
+    given = [f for f in concrete.values() if not f.primary_key and f.db_default is models.NOT_PROVIDED]
     sent = [field for field in given if field.name not in now]
     rows = [{field.column: getattr(row, field.attname) for field in sent} for row in objects]
-    columns = ", ".join(f'"{field.column}"' for field in [*sent, *(meta.get_field(name) for name in now)])
+    columns = ", ".join(f'"{field.column}"' for field in [*sent, *(concrete[name] for name in now)])
     values = ", ".join([*(f'"{field.column}"' for field in sent), *("statement_timestamp()" for _ in now)])
     types = ", ".join(f'"{field.column}" {field.db_type(connection)}' for field in sent)
     statement = (

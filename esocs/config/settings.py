@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 import django_stubs_ext
@@ -113,7 +114,7 @@ EMBEDDED = not env.str("DATABASE_URL", "")
 if not DATABASE_URL.startswith(("postgresql://", "postgres://")):
     raise ImproperlyConfigured("DATABASE_URL is not a postgresql:// address; esocs knows no other database.")
 
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **dj_database_url.parse(DATABASE_URL),
         # One connection a thread is kept; a broken one is noticed before a request uses it.

@@ -15,15 +15,18 @@ WHERE c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.gold_sta
 
 WRITE_GOLD = """, gold AS (
     INSERT INTO crowd_goldstandard (workflow_id, subject_id, task_key, answer, author_id, classification_id)
-    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint, %(classification)s::bigint
+    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint,
+        %(classification)s::bigint
     FROM unnest(%(today_tasks)s::text[], %(today_answers)s::int[]) AS x(task_key, answer)
     ON CONFLICT (workflow_id, subject_id, task_key) DO UPDATE SET answer = EXCLUDED.answer,
         author_id = EXCLUDED.author_id, classification_id = EXCLUDED.classification_id
 ), changed AS (
     INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
         answer, probability, author_id)
-    SELECT %(status)s::bigint, %(before)s::text, CASE WHEN %(settles)s::boolean THEN 'retired' ELSE %(before)s::text END, 'expert', 'human',
-        (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint), %(count)s::int, %(answer)s::int, 1, %(author)s::bigint
+    SELECT %(status)s::bigint, %(before)s::text,
+        CASE WHEN %(settles)s::boolean THEN 'retired' ELSE %(before)s::text END, 'expert', 'human',
+        (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint), %(count)s::int, %(answer)s::int, 1,
+        %(author)s::bigint
     WHERE %(settles)s::boolean OR %(reviewed)s::boolean
 )
 UPDATE crowd_subjectstatus
@@ -32,8 +35,8 @@ SET review = CASE WHEN %(decides)s::boolean THEN '' ELSE review END, updated_at 
     retired_at = CASE WHEN %(settles)s::boolean THEN now() ELSE retired_at END,
     retirement_reason = CASE WHEN %(settles)s::boolean THEN 'human' ELSE retirement_reason END,
     retirement_cause = CASE WHEN %(settles)s::boolean THEN 'expert' ELSE retirement_cause END,
-    retired_epoch_number = CASE WHEN %(settles)s::boolean THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint)
-        ELSE retired_epoch_number END,
+    retired_epoch_number = CASE WHEN %(settles)s::boolean
+        THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint) ELSE retired_epoch_number END,
     retired_count = CASE WHEN %(settles)s::boolean THEN %(count)s::int ELSE retired_count END,
     retired_answer = CASE WHEN %(settles)s::boolean THEN %(answer)s::int ELSE retired_answer END,
     retired_probability = CASE WHEN %(settles)s::boolean THEN 1 ELSE retired_probability END

@@ -29,8 +29,8 @@ WAITING = {
     "volunteers": "(st.state = 'open' AND st.audience = 'volunteers')",
     "experts": "((st.state = 'open' AND st.audience = 'experts') OR st.review <> '')",
 }
-# OFFSET 0 keeps it a look-up by index for each subject: as a join it would read all that the volunteer ever answered for
-# each of them. A volunteer answers once; an expert may answer what they classified before they were asked as one.
+# OFFSET 0 keeps it a look-up by index for each subject: a join would read all that the volunteer ever answered for each
+# of them. A volunteer answers once; an expert may answer what they classified before they were asked as one.
 UNANSWERED = {
     "volunteers": """NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
             AND c.workflow_id = %(workflow)s AND c.subject_id = st.subject_id OFFSET 0)""",
@@ -73,8 +73,8 @@ WITH workflow AS (
                     CASE WHEN st.machine_answer IS NULL THEN w.fewest ELSE LEAST(w.fewest, 2) END,
                     st.classifications_count + 1)
                 ELSE w.most END)
-        -- Rows of others that were committed since this statement began are not counted above. But the locked row is
-        -- read anew, and what this looks up is not: where they differ, somebody was faster, and the subject is left out.
+        -- Reservations that others committed since this statement began are not counted above. But the locked row is
+        -- read anew, and what this looks up is not: where they differ, somebody was faster, and it is left out.
         AND st.handouts = (SELECT earlier.handouts FROM crowd_subjectstatus earlier WHERE earlier.id = st.id){in_set}
     ORDER BY st.priority, st.random_key
     LIMIT GREATEST(0, %(limit)s{less_kept})

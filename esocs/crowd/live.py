@@ -117,19 +117,20 @@ WITH answered AS (
 CHANGED = """, changed AS (
     INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
         answer, probability, author_id)
-    VALUES (%(status)s::bigint, %(before)s, %(state)s::text, %(cause)s, %(reason)s::text, %(number)s::int, %(count)s::int, %(answer)s::int,
-        %(probability)s::float8, %(author)s::bigint)
+    VALUES (%(status)s::bigint, %(before)s, %(state)s::text, %(cause)s, %(reason)s::text, %(number)s::int,
+        %(count)s::int, %(answer)s::int, %(probability)s::float8, %(author)s::bigint)
 )"""
 
 COUNT_ONE = """
 UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id), updated_at = now()
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id),
+    updated_at = now()
 WHERE id = %(status)s::bigint"""
 
 COUNT_AND_CHANGE = """
 UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id), updated_at = now(),
-    state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
+SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id),
+    updated_at = now(), state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
         WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
     -- An audit that was drawn goes on, whatever else becomes of the subject.
     retirement_reason = %(reason)s::text, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s::text END,

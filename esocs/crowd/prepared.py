@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
@@ -18,6 +19,6 @@ from django.db.backends.utils import CursorWrapper
 def prepared_cursor() -> Iterator[CursorWrapper]:
     """Django's wrapper (its errors, its query log) around a cursor that binds on the server."""
     connection.ensure_connection()
-    raw = ServerBindingCursor(connection.connection)
+    raw: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # the stub forgets its parent
     with connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw) as cursor:
         yield cursor

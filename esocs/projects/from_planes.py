@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection, transaction
 
 from esocs.projects.models import Project, SubjectSet
@@ -43,7 +45,7 @@ def make_subjects(*, project: Project, product_ids: list[int]) -> int:
     Returns:
         How many subjects are new; a plane that is a subject already stays one subject.
     """
-    chosen = {"project": project.pk, "products": product_ids}
+    chosen: dict[str, Any] = {"project": project.pk, "products": product_ids}
     with connection.cursor() as cursor:
         cursor.execute(_SUBJECTS, chosen)
         new: int = cursor.rowcount
