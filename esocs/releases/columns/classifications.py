@@ -101,12 +101,12 @@ def rows(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[Sequenc
             classification_id, volunteer_id, user_id, login, ip_key, workflow_id, major, minor, created_at, gold,
             expert, counted, metadata, annotations, subject_id, subject_metadata,
         ) = row[:FACTS]  # fmt: skip
-        status, there = row[FACTS:FOREIGN], None
-        workflow_name, named_there = names[workflow_id], None
+        status, there, named_there = row[FACTS:FOREIGN], None, None
+        workflow_name = names[workflow_id]
         annotations = label(workflow_id, major, minor, annotations)
         if imported:
             there = Foreign(*row[FOREIGN:])
-            status = there.status(status)
+            status = tuple(there.status(status))
             classification_id = there.classification_id or classification_id
             workflow_id, workflow_name = there.workflow_id or workflow_id, there.workflow_name or workflow_name
             subject_id = there.subject_id or subject_id
@@ -122,7 +122,7 @@ def rows(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[Sequenc
             expert,
             _metadata(metadata, seen_before=not (counted or gold)),
             annotations,
-            _subject_data(subject_id, workflow_id, subject_metadata, tuple(status)),
+            _subject_data(subject_id, workflow_id, subject_metadata, status),
             subject_id,
         )
         yield made if there is None else there.in_its_words(made, HEADER, withheld=withheld)
