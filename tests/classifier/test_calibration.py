@@ -135,8 +135,8 @@ def test_a_wide_group_does_not_hide_what_is_odd_beside_a_narrow_one():
     groups = np.repeat([0, 1], 400)
     apart = fit_out_of_distribution(reference, held_out, groups=groups).p_values(odd)
     together = fit_out_of_distribution(reference, held_out).p_values(odd)
-    assert (apart < 0.02).mean() > 0.9
-    assert (together < 0.02).mean() < 0.1
+    assert apart.max() < 0.05
+    assert together.min() > 0.4
 
 
 @given(count=st.integers(2, 40), width=st.integers(1, 30), kinds=st.integers(1, 5), seed=st.integers(0, 99))

@@ -28,6 +28,7 @@ from esocs.releases.models import Export
 from esocs.releases.services import request_export
 from esocs.training import services as training
 from esocs.training.models import Comparison, TrainingRun, TrainingSet
+from esocs.training.rules import NetworkWish
 from tests.support.factories import make_project, make_volunteer, make_workflow
 from tests.support.survey import ingest, replay, run_jobs, write_simulated
 
@@ -62,8 +63,8 @@ class Loop:
         ingest([*(folder / row.file_name for row in rows), folder / "broken.fits"], project=project)
         by_dp_id = {row.dp_id: CLASSES.index(row.class_name) for row in rows}
         self.truth = {s.pk: by_dp_id[s.metadata["#dp_id"]] for s in Subject.objects.filter(project=project)}
-        # Enough of them to overrule a network of four steps, whose opinion is heard in full.
-        self.volunteers = [make_volunteer().pk for _ in range(6)]
+        # A network of four steps may be sure and wrong: then fifteen overrule it, or experts are asked.
+        self.volunteers = [make_volunteer().pk for _ in range(15)]
 
     def answer(self, subject_id: int, volunteer_id: int, *, expert: bool = False) -> None:
         owner = self.workflow.project.owner
@@ -127,7 +128,7 @@ class Loop:
 def _short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real network, trained for a few steps only."""
 
-    def few_steps(workflow: Workflow, *, seed: int) -> Any:
+    def few_steps(workflow: Workflow, *, seed: int, wish: NetworkWish) -> Any:
         few = {"epochs": 1, "least_steps": 4, "most_steps": 4, "batch_size": 8, "hold_out_share": 0.3}
         return replace(IMAGE_TRAINING, seed=seed, device="cpu", **few)
 
