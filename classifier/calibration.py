@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 SMALLEST_PROBABILITY = 1e-7  # float32 softmaxes reach zero; their logarithm must not
 TEMPERATURE_RANGE = (0.05, 20.0)
+LOG_TEMPERATURE_SCATTER = 0.5  # of the prior: networks ask for temperatures between a half and three
 RELIABILITY_BINS = 15
 SMALLEST_SCATTER = 1e-3  # of an embedding's axis: what half-precision storage alone makes of it
 
@@ -57,7 +58,9 @@ def fit_temperature(probabilities: ArrayLike, answers: ArrayLike) -> Temperature
     """The temperature with the least log-loss on validated subjects.
 
     Source: Guo, Pleiss, Sun & Weinberger (2017, "On calibration of modern neural networks",
-    arXiv:1706.04599), on the logarithm of the mean softmax, which stands for the logits of an ensemble.
+    arXiv:1706.04599), on the logarithm of the mean softmax, which stands for the logits of an ensemble. Its logarithm
+    has a normal prior around 0, so that eight lucky answers do not make a network five times as sure; five hundred
+    outweigh it.
 
     Args:
         probabilities: (N, K) before scaling, of subjects the network was not trained on.
@@ -84,12 +87,17 @@ def fit_temperature(probabilities: ArrayLike, answers: ArrayLike) -> Temperature
         return float(-(targets * scaled).sum() / targets.sum())
 
     low, high = np.log(TEMPERATURE_RANGE)
-    best = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
+    best = optimize.minimize_scalar(
+        lambda log_t: loss(log_t) + (log_t / LOG_TEMPERATURE_SCATTER) ** 2 / (2 * count),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-5},
+    )
     return Temperature(
         value=float(np.exp(best.x)),
         count=count,
         log_loss_before=loss(0.0),
-        log_loss_after=float(best.fun),
+        log_loss_after=loss(float(best.x)),
     )
 
 

@@ -63,8 +63,8 @@ class Loop:
         ingest([*(folder / row.file_name for row in rows), folder / "broken.fits"], project=project)
         by_dp_id = {row.dp_id: CLASSES.index(row.class_name) for row in rows}
         self.truth = {s.pk: by_dp_id[s.metadata["#dp_id"]] for s in Subject.objects.filter(project=project)}
-        # A network of four steps may be sure and wrong: then fifteen overrule it, or experts are asked.
-        self.volunteers = [make_volunteer().pk for _ in range(15)]
+        # Enough of them to overrule a network of four steps, whose opinion is heard in full.
+        self.volunteers = [make_volunteer().pk for _ in range(6)]
 
     def answer(self, subject_id: int, volunteer_id: int, *, expert: bool = False) -> None:
         owner = self.workflow.project.owner
