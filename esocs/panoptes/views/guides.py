@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from esocs.panoptes import schema
 from esocs.panoptes.bodies import read_link_ids
 from esocs.panoptes.documents import Document
-from esocs.panoptes.parameters import read_id, read_text
+from esocs.panoptes.parameters import read_text
 from esocs.panoptes.resource_documents import field_guide_document, tutorial_document
 from esocs.panoptes.resource_schemas import describe, describe_links
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
@@ -46,13 +46,11 @@ class TutorialList(Tutorials, Listed, Created):
 
     new_body = "TUTORIAL_NEW"
 
+    selected_by = {"workflow_id": "workflows", "project_id": "project_id"}
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         rows = super().select(rows)
-        if (workflow_id := read_id(query, "workflow_id")) is not None:
-            rows = rows.filter(workflows=workflow_id)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
         if language := read_text(query, "language"):
             rows = rows.filter(language__iexact=language)
         if kind := read_text(query, "kind"):
@@ -110,11 +108,11 @@ class FieldGuideList(FieldGuides, Listed, Created):
 
     new_body = "FIELD_GUIDE_NEW"
 
+    selected_by = {"project_id": "project_id"}
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         rows = super().select(rows)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
         if language := read_text(query, "language"):
             rows = rows.filter(language__iexact=language)
         return rows

@@ -51,14 +51,7 @@ class PreferenceList(Preferences, Listed, Created):
 
     new_body = "PREFERENCES_NEW"
 
-    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        query = self.request.query_params
-        rows = super().select(rows)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
-        if (user_id := read_id(query, "user_id")) is not None:
-            rows = rows.filter(user_id=user_id)
-        return rows
+    selected_by = {"project_id": "project_id", "user_id": "user_id"}
 
     def create(self, sent: dict[str, Any]) -> Model:
         user_id = require_signed_in(self.identity)

@@ -5,6 +5,7 @@ A resource says what is visible, how its rows are written, and who may change th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
@@ -17,7 +18,7 @@ from esocs.panoptes.bodies import read_body
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import ForbiddenError, NotFoundError
 from esocs.panoptes.paging import paginate
-from esocs.panoptes.parameters import parse_id, read_ids
+from esocs.panoptes.parameters import parse_id, read_id, read_ids
 from esocs.panoptes.views.base import PanoptesView, require_match
 from esocs.projects.access import list_visible_projects
 from esocs.projects.models import Project
@@ -93,9 +94,16 @@ class Resource(PanoptesView):
 class Listed(Resource):
     """GET the collection."""
 
+    # Query parameters that are ids, and the look-up that each selects by.
+    selected_by: ClassVar[Mapping[str, str]] = {}
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that the query's parameters select; every listing knows `id`."""
-        ids = read_ids(self.request.query_params, "id")
+        query = self.request.query_params
+        for name, lookup in self.selected_by.items():
+            if (chosen := read_id(query, name)) is not None:
+                rows = rows.filter(**{lookup: chosen})
+        ids = read_ids(query, "id")
         return rows.filter(pk__in=ids) if ids else rows
 
     def path(self) -> str:

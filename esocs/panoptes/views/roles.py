@@ -12,7 +12,6 @@ from esocs.accounts.models import User
 from esocs.panoptes import schema
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import NotFoundError
-from esocs.panoptes.parameters import read_id
 from esocs.panoptes.resource_documents import role_documents
 from esocs.panoptes.resource_schemas import describe
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
@@ -52,14 +51,7 @@ class RoleList(Roles, Listed, Created):
 
     new_body = "ROLE_NEW"
 
-    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        query = self.request.query_params
-        rows = super().select(rows)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
-        if (user_id := read_id(query, "user_id")) is not None:
-            rows = rows.filter(user_id=user_id)
-        return rows
+    selected_by = {"project_id": "project_id", "user_id": "user_id"}
 
     def create(self, sent: dict[str, Any]) -> Model:
         project = self.edited_project(sent["links"]["project"])

@@ -12,7 +12,7 @@ from esocs.crowd import by_hand
 from esocs.panoptes import schema
 from esocs.panoptes.bodies import read_link_ids
 from esocs.panoptes.documents import Document
-from esocs.panoptes.parameters import parse_id, read_id, read_ids
+from esocs.panoptes.parameters import parse_id, read_ids
 from esocs.panoptes.resource_documents import set_member_document, subject_set_documents
 from esocs.panoptes.resource_schemas import describe, describe_links
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
@@ -54,16 +54,7 @@ class SubjectSetList(SubjectSets, Listed, Created):
 
     new_body = "SUBJECT_SET_NEW"
 
-    def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        query = self.request.query_params
-        rows = super().select(rows)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
-        if (workflow_id := read_id(query, "workflow_id")) is not None:
-            rows = rows.filter(workflows=workflow_id)
-        if (subject_id := read_id(query, "subject_id")) is not None:
-            rows = rows.filter(members__subject=subject_id)
-        return rows
+    selected_by = {"project_id": "project_id", "workflow_id": "workflows", "subject_id": "members__subject"}
 
     def create(self, sent: dict[str, Any]) -> Model:
         links = sent["links"]
@@ -146,17 +137,17 @@ class Members(Resource):
 class MemberList(Members, Listed):
     """Subjects' places in sets."""
 
+    selected_by = {
+        "subject_set_id": "subject_set_id",
+        "subject_id": "subject_id",
+        "workflow_id": "subject_set__workflows",
+    }
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         rows = super().select(rows)
-        if (subject_set_id := read_id(query, "subject_set_id")) is not None:
-            rows = rows.filter(subject_set_id=subject_set_id)
-        if (subject_id := read_id(query, "subject_id")) is not None:
-            rows = rows.filter(subject_id=subject_id)
         if subject_ids := read_ids(query, "subject_ids"):
             rows = rows.filter(subject_id__in=subject_ids)
-        if (workflow_id := read_id(query, "workflow_id")) is not None:
-            rows = rows.filter(subject_set__workflows=workflow_id)
         return rows
 
 

@@ -131,16 +131,14 @@ class SubjectList(Subjects, Listed, Created):
 
     new_body = "SUBJECT_NEW"
 
+    selected_by = {"subject_set_id": "set_members__subject_set", "project_id": "project_id"}
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         rows = super().select(rows)
-        if (subject_set_id := read_id(query, "subject_set_id")) is not None:
-            rows = rows.filter(set_members__subject_set=subject_set_id)
         if (workflow_id := read_id(query, "workflow_id")) is not None:
             members = SetMemberSubject.objects.filter(subject_set__workflows=workflow_id)
             rows = rows.filter(pk__in=members.values("subject_id"))
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
         return rows
 
     def create(self, sent: dict[str, Any]) -> Subject:

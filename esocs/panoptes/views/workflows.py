@@ -72,11 +72,11 @@ class WorkflowList(Workflows, Listed, Created):
 
     new_body = "WORKFLOW_NEW"
 
+    selected_by = {"project_id": "project_id"}
+
     def select(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         rows = super().select(rows)
-        if (project_id := read_id(query, "project_id")) is not None:
-            rows = rows.filter(project_id=project_id)
         if (active := read_boolean(query, "active")) is not None:
             rows = rows.filter(active=active)
         return rows
