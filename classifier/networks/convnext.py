@@ -7,6 +7,7 @@ time of one-dimensional ones.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -49,7 +50,7 @@ LEARNED_LENGTH = 3.0
 LARGEST_SIZE = 65_536
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXt(nn.Module, ABC):
     """Planes to logits per question and an embedding. A subclass says what its channels are.
 
     Half of the embedding is learned, and the heads answer from it alone. The other half are means and standard
@@ -131,9 +132,9 @@ class ConvNeXt(nn.Module):
     def _sides(cls, length: int) -> tuple[int, int]:
         return (1 if cls.kind == "spectrum" else length, length)
 
+    @abstractmethod
     def channels_of(self, planes: Tensor) -> Tensor:
         """Planes as they are stored to (N, `input_channels`, H, W) of order one, in channels_last memory."""
-        raise NotImplementedError
 
     def encode(self, planes: Tensor, statistics: list[Tensor] | None = None) -> Tensor:
         """(N, *plane_shape) planes to (N, D / 2) learned features.

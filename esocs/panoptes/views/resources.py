@@ -5,6 +5,7 @@ A resource says what is visible, how its rows are written, and who may change th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -24,19 +25,19 @@ from esocs.projects.access import list_visible_projects
 from esocs.projects.models import Project
 
 
-class Resource(PanoptesView):
+class Resource(PanoptesView, ABC):
     """A kind of row. Subclasses say which rows there are for the asker, and how they are written."""
 
     plural: ClassVar[str]
     noun: ClassVar[str]
 
+    @abstractmethod
     def visible(self) -> QuerySet[Any]:
         """The rows that exist for the asker, in a stable order, with all that `documents` reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def documents(self, rows: list[Any]) -> list[Document]:
         """The rows as Panoptes writes them."""
-        raise NotImplementedError
 
     def find(self, pk: str) -> Any:
         """The row at this address.
@@ -124,9 +125,9 @@ class Created(Resource):
 
     new_body: ClassVar[str]
 
+    @abstractmethod
     def create(self, sent: dict[str, Any]) -> Model:
         """The new row, of what was sent."""
-        raise NotImplementedError
 
     def post(self, request: Request) -> Response:
         require_signed_in(self.identity)
@@ -146,9 +147,9 @@ class Changed(Resource):
 
     change_body: ClassVar[str]
 
+    @abstractmethod
     def change(self, row: Any, sent: dict[str, Any]) -> Model:
         """Change the row as was sent, if it still is what it was when it was read."""
-        raise NotImplementedError
 
     def read(self, request: Request) -> dict[str, Any]:
         """What was sent."""
