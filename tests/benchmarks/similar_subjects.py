@@ -156,13 +156,14 @@ def measure_copy(model_id: int) -> dict[str, float]:
         weights_sha256="0" * 64, training_prior=champion.training_prior,
     )  # fmt: skip
     speeds = {}
+    copied = min(COPIED, Prediction.objects.filter(model_version=champion).count())
     with connection.cursor() as cursor:
         first = Prediction.objects.order_by("subject_id").values_list("subject_id", flat=True)[0]
         for name, pk in (("copy_rows_per_s", candidate.pk), ("copy_indexed_rows_per_s", model_id)):
-            Prediction.objects.filter(model_version_id=pk, subject_id__lt=first + COPIED).delete()
+            Prediction.objects.filter(model_version_id=pk, subject_id__lt=first + copied).delete()
             started = time.perf_counter()
-            copy_predictions(cursor, pk, first, COPIED)
-            speeds[name] = COPIED / (time.perf_counter() - started)
+            copy_predictions(cursor, pk, first, copied)
+            speeds[name] = copied / (time.perf_counter() - started)
     return speeds
 
 
