@@ -1,13 +1,16 @@
 """The language of rules: JSON lists such as ["gte", ["lookup", "votes.T0.2", 0], ["const", 3]]. Pure.
 
-The operators and their form are Caesar's (zooniverse/caesar), so that a rule written there means the same here.
+The operators and their form are Caesar's (zooniverse/caesar), so that a rule written there means the same here. Whatever
+is written, checking and working out end soon: with a value, or with `InvalidRuleError`.
 """
 
 from __future__ import annotations
 
+import math
 import operator
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, TypeAlias
 
 from classifier.errors import EsocsError
@@ -19,6 +22,14 @@ MOST_NODES = 500
 """Parts of one expression: rules run in a volunteer's request."""
 
 DEEPEST = 50
+
+MOST_ENTRIES = 1_000
+"""Of what `any` and `all` look through."""
+
+LARGEST_BITS = 1_000
+"""Of a whole number; a float holds no more either. Without a bound a few products would fill the memory."""
+
+LONGEST_TEXT = 100_000
 
 
 class InvalidRuleError(EsocsError):
@@ -48,6 +59,7 @@ CONVERSIONS: dict[str, Callable[[Any], Value]] = {
     "int": lambda value: int(float(value)),
     "float": float,
 }
+QUANTIFIERS: dict[str, Callable[[Any], bool]] = {"any": any, "all": all}
 FEWEST_ARGUMENTS = (
     dict.fromkeys(COMPARISONS, 2)
     | dict.fromkeys(ARITHMETIC, 2)
@@ -63,28 +75,44 @@ def check(expression: Any) -> None:
         InvalidRuleError: an unknown operator, a wrong number of parts, or an expression too large.
     """
     nodes = 0
-    waiting = [(expression, 1)]
+    waiting = [(expression, 1, False)]
     while waiting:
-        part, depth = waiting.pop()
+        part, depth, inside = waiting.pop()
         nodes += 1
         if nodes > MOST_NODES:
             raise InvalidRuleError(f"The rule has more than {MOST_NODES} parts.")
         if depth > DEEPEST:
             raise InvalidRuleError(f"The rule is nested more than {DEEPEST} deep.")
-        if not isinstance(part, list) or not part or not isinstance(part[0], str):
-            raise InvalidRuleError(f"{part!r} is no expression.", hint='Write ["operator", …].')
-        name, arguments = part[0], part[1:]
-        if name == "const":
-            if len(arguments) != 1 or isinstance(arguments[0], (list, dict)):
-                raise InvalidRuleError(f"{part!r} is no constant.", hint='Write ["const", value].')
-        elif name == "lookup":
-            if len(arguments) != 2 or not isinstance(arguments[0], str):
-                raise InvalidRuleError(f"{part!r} is no lookup.", hint='Write ["lookup", "votes.T0.2", default].')
-        elif name not in FEWEST_ARGUMENTS:
-            raise InvalidRuleError(f"There is no operator {name!r}.", hint=f"Use one of {', '.join(FEWEST_ARGUMENTS)}.")
-        else:
-            _check_number(name, arguments)
-            waiting += [(argument, depth + 1) for argument in arguments]
+        if not isinstance(part, list) or not part or not isinstance(part[0], str) or len(part) > MOST_NODES:
+            raise InvalidRuleError(f"{_shown(part)} is no expression.", hint='Write ["operator", …].')
+        operands = _check_operator(part, inside=inside)
+        inside |= part[0] in QUANTIFIERS
+        waiting += [(operand, depth + 1, inside) for operand in operands]
+
+
+def _check_operator(part: list[Any], *, inside: bool) -> Sequence[Any]:
+    """The expressions that one consists of; `inside`: of `any` or `all`."""
+    name, arguments = part[0], part[1:]
+    if name == "const":
+        if len(arguments) != 1 or not _is_value(arguments[0]):
+            raise InvalidRuleError(f"{_shown(part)} is no constant.", hint='Write ["const", value].')
+        return ()
+    if name == "lookup":
+        if len(arguments) != 2 or not isinstance(arguments[0], str) or not _is_value(arguments[1]):
+            raise InvalidRuleError(f"{_shown(part)} is no lookup.", hint='Write ["lookup", "votes.T0.2", default].')
+        return ()
+    if name in QUANTIFIERS:
+        if len(arguments) != 2 or not isinstance(arguments[0], str) or inside:
+            raise InvalidRuleError(
+                f"{_shown(part)} is not of the form of {name!r}.",
+                hint=f'Write ["{name}", "votes.T0", ["gt", ["lookup", "value", 0], ["const", 1]]], not in another one.',
+            )
+        return arguments[1:]
+    if name not in FEWEST_ARGUMENTS:
+        known = ", ".join(["const", "lookup", *QUANTIFIERS, *FEWEST_ARGUMENTS])
+        raise InvalidRuleError(f"There is no operator {_shown(name)}.", hint=f"Use one of {known}.")
+    _check_number(name, arguments)
+    return arguments
 
 
 def _check_number(name: str, arguments: Sequence[Any]) -> None:
@@ -94,45 +122,78 @@ def _check_number(name: str, arguments: Sequence[Any]) -> None:
         raise InvalidRuleError(f"{name!r} takes {fewest} parts, not {len(arguments)}.")
 
 
+def _is_value(part: Any) -> bool:
+    return part is None or isinstance(part, (str, int, float))
+
+
 def evaluate(expression: Any, facts: Facts) -> Value:
     """The value of a checked expression.
 
     Args:
-        expression: JSON lists.
+        expression: JSON lists. `["any", "c", operation]` and `all` try the operation on each fact below `c`, which it
+            looks up as `key` (what stands after `c.`) and `value`.
         facts: what `lookup` finds; a missing or null fact is the lookup's default.
 
     Raises:
-        InvalidRuleError: values that cannot be compared or reckoned with.
+        InvalidRuleError: values that cannot be compared or reckoned with, or that are out of bounds.
     """
     name, arguments = expression[0], expression[1:]
     if name == "const":
-        constant: Value = arguments[0]
-        return constant
+        return _bounded(name, arguments[0])
     if name == "lookup":
         found = facts.get(arguments[0])
-        return arguments[1] if found is None else found
+        return _bounded(name, arguments[1] if found is None else found)
     if name == "and":
         return all(evaluate(part, facts) for part in arguments)
     if name == "or":
         return any(evaluate(part, facts) for part in arguments)
     if name == "not":
         return not evaluate(arguments[0], facts)
+    if name in QUANTIFIERS:
+        entries = _entries(arguments[0], facts)
+        return QUANTIFIERS[name](evaluate(arguments[1], {"key": key, "value": value}) for key, value in entries)
     return _apply(name, [evaluate(part, facts) for part in arguments])
+
+
+def _entries(name: str, facts: Facts) -> list[tuple[str, Value]]:
+    below = f"{name}."
+    found = ((key[len(below) :], value) for key, value in facts.items() if key.startswith(below))
+    entries = list(islice(found, MOST_ENTRIES + 1))
+    if len(entries) > MOST_ENTRIES:
+        raise InvalidRuleError(f"There are more than {MOST_ENTRIES} facts below {_shown(name)}.")
+    return entries
 
 
 def _apply(name: str, values: list[Value]) -> Value:
     # Text times a number is text in Python, of any length.
     if name in ARITHMETIC and not all(isinstance(value, (int, float)) for value in values):
-        raise InvalidRuleError(f"{name!r} of {values!r}: not all are numbers.")
+        raise InvalidRuleError(f"{name!r} of {_shown(values)}: not all are numbers.")
     try:
         if name in COMPARISONS:
             return all(COMPARISONS[name](left, right) for left, right in pairwise(values))
         if name in CONVERSIONS:
-            return CONVERSIONS[name](values[0])
+            return _bounded(name, CONVERSIONS[name](values[0]))
         result: Any = values[0]
         for value in values[1:]:
-            result = ARITHMETIC[name](result, value)
+            result = _bounded(name, ARITHMETIC[name](result, value))
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise InvalidRuleError(f"{name!r} of {values!r}: {error}.") from error
+        raise InvalidRuleError(f"{name!r} of {_shown(values)}: {error}.") from error
     else:
         return result  # type: ignore[no-any-return]
+
+
+def _bounded(name: str, value: Value) -> Value:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRuleError(f"{name!r} gives no finite number.")
+    if isinstance(value, int) and value.bit_length() > LARGEST_BITS:
+        raise InvalidRuleError(f"{name!r} gives a number of more than {LARGEST_BITS} bits.")
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise InvalidRuleError(f"{name!r} gives a text of more than {LONGEST_TEXT:,} characters.")
+    return value
+
+
+def _shown(part: Any) -> str:
+    try:
+        return reprlib.repr(part)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "What was given"
