@@ -83,9 +83,9 @@ function setUpButtons(view: View, session: Session): void {
   });
   view.showKeys.addEventListener("click", help);
   listenToKeys(view.canvas, {
-    choose: (index) => session.panel.choose(index),
+    choose: (index) => session.walk.choose(index),
     moveFocus: (step) => {
-      session.panel.moveFocus(step);
+      session.walk.moveFocus(step);
     },
     pan: (right, down) => {
       session.picture.pan(right, down);
@@ -102,7 +102,7 @@ function setUpButtons(view: View, session: Session): void {
       session.skip();
     },
     back: () => {
-      view.back.click();
+      session.walk.back();
     },
     help,
   });

@@ -9,7 +9,8 @@ import { Sender } from "./sender";
 import { CLOSING_CODES, sentenceFor, waitingSentence } from "./sentences";
 import { SpectrumViewer } from "./spectrum-viewer";
 import { Tabs } from "./tabs";
-import { TaskPanel } from "./task-panel";
+import { findTaskElements } from "./tasks/elements";
+import { TaskWalk } from "./tasks/walk";
 import type { Annotation, ClassificationBody, Dimensions, PageData, Subject } from "./types";
 import type { View } from "./view";
 
@@ -39,7 +40,7 @@ const storage = {
 
 export class Session {
   readonly picture: ImageViewer;
-  readonly panel: TaskPanel;
+  readonly walk: TaskWalk;
   readonly sender: Sender;
   private plot: SpectrumViewer | null = null;
   private readonly queue: SubjectQueue;
@@ -68,16 +69,14 @@ export class Session {
     this.picture = new ImageViewer(view.canvas, (zoom) => {
       view.zoom.textContent = `${zoom.toFixed(1)}×`;
     });
-    const { question, taskHelp: help, answers, back } = view;
-    this.panel = new TaskPanel(
-      page.workflow,
-      { question, help, answers, back },
-      {
-        onComplete: (annotations, label) => {
-          this.answer(annotations, label);
-        },
+    this.walk = new TaskWalk(page.workflow, findTaskElements(), null, {
+      onComplete: (annotations, summary) => {
+        this.answer(annotations, summary);
       },
-    );
+      onChange: () => {
+        // Nothing here depends on an answer that is not complete.
+      },
+    });
     this.sender = new Sender(outbox, page.urls.csrf, {
       onWaiting: (letters, reachable) => {
         this.waiting = letters.flatMap(subjectsOf);
@@ -164,11 +163,11 @@ export class Session {
   /** Paint the next subject. `answeredAt` starts the measure from answer to painted picture. */
   private next(answeredAt?: number): void {
     this.current = this.queue.take();
-    this.panel.restart();
+    this.walk.restart();
     const entry = this.current;
     if (!entry) {
       this.picture.show(null);
-      this.panel.setEnabled(false);
+      this.walk.setEnabled(false);
       delete this.view.root.dataset.subject;
       this.view.writeFacts({});
       void this.lookAgain();
@@ -177,7 +176,7 @@ export class Session {
     if (entry.ready) this.show(entry, entry.ready);
     else {
       this.view.setStage("loading");
-      this.panel.setEnabled(false);
+      this.walk.setEnabled(false);
       void this.showWhenReady(entry);
     }
     if (answeredAt !== undefined)
@@ -206,7 +205,7 @@ export class Session {
     } else {
       this.view.setStage("damaged");
     }
-    this.panel.setEnabled(prepared.kind !== "damaged");
+    this.walk.setEnabled(prepared.kind !== "damaged");
   }
 
   /** Ask the server whether there is anything for an empty page; subjects become free as others let go of them. */
@@ -301,7 +300,7 @@ export class Session {
     this.closed = true;
     this.view.closedReason.textContent = reason;
     this.current = null;
-    this.panel.setEnabled(false);
+    this.walk.setEnabled(false);
     this.view.setStage("closed");
   }
 

@@ -14,10 +14,6 @@ export class View {
   readonly plot = find("#spectrum", HTMLElement);
   readonly readout = find("#readout", HTMLElement);
   readonly zoom = find("#zoom-readout", HTMLElement);
-  readonly question = find("#question", HTMLElement);
-  readonly taskHelp = find("#task-help", HTMLElement);
-  readonly answers = find("#answers", HTMLElement);
-  readonly back = find("#back", HTMLButtonElement);
   readonly skip = find("#skip", HTMLButtonElement);
   readonly retry = find("#retry", HTMLButtonElement);
   readonly skipDamaged = find("#skip-damaged", HTMLButtonElement);

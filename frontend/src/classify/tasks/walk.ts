@@ -1,26 +1,38 @@
-// The question and its answers. Tasks of a workflow may lead on to one another; the walk ends in a full submission.
+// A volunteer's way through a workflow's tasks about one subject. Tasks may lead on to one another; the walk ends in a
+// full set of annotations.
 
-import type { Annotation, Task, Workflow } from "./types";
+import type { Annotation, Task, Workflow } from "../types";
+import type { Viewport } from "../viewport";
+import type { TaskElements } from "./elements";
 
-export interface TaskPanelEvents {
-  /** Every question of this subject is answered. */
-  onComplete(annotations: Annotation[], lastLabel: string): void;
+export interface TaskWalkEvents {
+  /** Every question about this subject is answered; `summary` says the last answer in a few words. */
+  onComplete(annotations: Annotation[], summary: string): void;
+  /** Something was answered, changed or taken back. */
+  onChange(): void;
 }
 
-export class TaskPanel {
+/** What a key does on this page; `defaultKeys` as `KeyboardEvent.key` names them. */
+export interface KeyAction {
+  id: string;
+  label: string;
+  defaultKeys: string[];
+  run: () => void;
+}
+
+const KEYED_ANSWERS = 9;
+
+export class TaskWalk {
   private taskKey: string;
-  private annotations: Annotation[] = [];
+  private given: Annotation[] = [];
   private enabled = false;
 
+  /** @param viewport What marks are drawn on; null on a page that shows nothing to draw on. */
   constructor(
     private readonly workflow: Workflow,
-    private readonly elements: {
-      question: HTMLElement;
-      help: HTMLElement;
-      answers: HTMLElement;
-      back: HTMLButtonElement;
-    },
-    private readonly events: TaskPanelEvents,
+    private readonly elements: TaskElements,
+    _viewport: Viewport | null,
+    private readonly events: TaskWalkEvents,
   ) {
     this.taskKey = workflow.first_task;
     elements.back.addEventListener("click", () => {
@@ -33,11 +45,36 @@ export class TaskPanel {
     this.render();
   }
 
+  /** What was answered so far about this subject. */
+  get annotations(): Annotation[] {
+    return this.given.map((annotation) => ({ ...annotation }));
+  }
+
+  /** What keys do while tasks are asked; digits answer by `choose`. */
+  get keyActions(): KeyAction[] {
+    return [
+      {
+        id: "task.back",
+        label: "back to the previous question",
+        defaultKeys: ["b"],
+        run: () => {
+          this.back();
+        },
+      },
+    ];
+  }
+
   /** Begin again at the first question, for a new subject. */
   restart(): void {
-    this.annotations = [];
+    this.given = [];
     if (this.taskKey !== this.workflow.first_task) this.goTo(this.workflow.first_task);
     this.elements.back.hidden = true;
+  }
+
+  /** Take up answers that were given before, at the last question of their path, so that they can be changed. */
+  restore(annotations: Annotation[]): void {
+    this.given = annotations.slice(0, -1).map((annotation) => ({ ...annotation }));
+    this.goTo(annotations.at(-1)?.task ?? this.workflow.first_task);
   }
 
   /** Answers are taken only while there is something to look at. */
@@ -54,12 +91,21 @@ export class TaskPanel {
     const answer = task?.answers?.[index];
     if (!this.enabled || !task || !answer) return false;
     this.flash(index);
-    this.annotations.push({ task: this.taskKey, value: index });
+    this.given.push({ task: this.taskKey, value: index });
     const next = answer.next ?? task.next;
-    if (next && this.workflow.tasks[next] && !this.annotations.some((given) => given.task === next))
+    this.events.onChange();
+    if (next && this.workflow.tasks[next] && !this.given.some((given) => given.task === next))
       this.goTo(next);
     else this.events.onComplete(this.annotations, this.text(answer.label));
     return true;
+  }
+
+  /** Back to the question before; its answer is taken back. */
+  back(): void {
+    const last = this.given.pop();
+    if (!last) return;
+    this.goTo(last.task);
+    this.events.onChange();
   }
 
   /** Move the keyboard's focus among the answers. */
@@ -87,11 +133,6 @@ export class TaskPanel {
     this.render();
   }
 
-  private back(): void {
-    const last = this.annotations.pop();
-    if (last) this.goTo(last.task);
-  }
-
   private flash(index: number): void {
     for (const button of this.buttons()) button.classList.remove("given");
     const button = this.buttons()[index];
@@ -108,7 +149,7 @@ export class TaskPanel {
     const helpText = helpKey === undefined ? "" : (this.workflow.strings[helpKey] ?? "");
     help.textContent = helpText;
     help.hidden = helpText === "";
-    back.hidden = this.annotations.length === 0;
+    back.hidden = this.given.length === 0;
     answers.replaceChildren(
       ...(this.task?.answers ?? []).map((answer, index) => this.answerButton(answer.label, index)),
     );
@@ -122,7 +163,7 @@ export class TaskPanel {
     button.className = "answer";
     button.dataset.answer = String(index);
     button.setAttribute("aria-disabled", String(!this.enabled));
-    if (index < 9) {
+    if (index < KEYED_ANSWERS) {
       button.setAttribute("aria-keyshortcuts", String(index + 1));
       const cap = document.createElement("kbd");
       cap.textContent = String(index + 1);
