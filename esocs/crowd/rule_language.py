@@ -1,7 +1,7 @@
 """The language of rules: JSON lists such as ["gte", ["lookup", "votes.T0.2", 0], ["const", 3]]. Pure.
 
-The operators and their form are Caesar's (zooniverse/caesar), so that a rule written there means the same here. Whatever
-is written, checking and working out end soon: with a value, or with `InvalidRuleError`.
+The operators and their form are Caesar's (zooniverse/caesar), so that a rule written there means the same here.
+Whatever is written, checking and working out end soon: with a value, or with `InvalidRuleError`.
 """
 
 from __future__ import annotations
