@@ -1,12 +1,12 @@
 // The volunteer's page: joins the parts and starts the session.
 
 import "./classify.css";
-import { PLAIN_LOOK, type Look } from "./image-viewer";
 import { listenToKeys } from "./keyboard";
 import { openOutbox } from "./outbox";
 import { Session } from "./session";
 import type { PageData } from "./types";
 import { View } from "./view";
+import "./viewers/viewer.css";
 
 function readPage(): PageData {
   const text = document.getElementById("classify-data")?.textContent;
@@ -14,61 +14,10 @@ function readPage(): PageData {
   return JSON.parse(text) as PageData;
 }
 
-/** Connects the sliders and the invert button; returns what toggles the inversion. */
-function setUpLook(view: View, session: Session): () => void {
-  let look: Look = { ...PLAIN_LOOK };
-  const apply = (): void => {
-    session.picture.setLook(look);
-    view.invert.setAttribute("aria-pressed", String(look.inverted));
-    view.brightness.value = String(look.brightness);
-    view.contrast.value = String(look.contrast);
-  };
-  const invert = (): void => {
-    look = { ...look, inverted: !look.inverted };
-    apply();
-  };
-  view.invert.addEventListener("click", invert);
-  view.brightness.addEventListener("input", () => {
-    look = { ...look, brightness: Number(view.brightness.value) };
-    apply();
-  });
-  view.contrast.addEventListener("input", () => {
-    look = { ...look, contrast: Number(view.contrast.value) };
-    apply();
-  });
-  view.plain.addEventListener("click", () => {
-    look = { ...PLAIN_LOOK };
-    apply();
-  });
-  apply();
-  return invert;
-}
-
-function setUpSmoothing(view: View, session: Session): void {
-  const apply = (): void => {
-    const width = Number(view.smoothing.value);
-    view.smoothingValue.textContent = width === 1 ? "off" : `${width} samples`;
-    session.spectrum?.setSmoothing(width);
-  };
-  view.smoothing.addEventListener("input", apply);
-  apply();
-}
-
 function setUpButtons(view: View, session: Session): void {
-  const reset = (): void => {
-    session.picture.reset();
-    session.spectrum?.reset();
-  };
   const help = (): void => {
     view.keys.showModal();
   };
-  view.zoomIn.addEventListener("click", () => {
-    session.picture.zoomIn();
-  });
-  view.zoomOut.addEventListener("click", () => {
-    session.picture.zoomOut();
-  });
-  view.reset.addEventListener("click", reset);
   view.skip.addEventListener("click", () => {
     session.skip();
   });
@@ -87,17 +36,7 @@ function setUpButtons(view: View, session: Session): void {
     moveFocus: (step) => {
       session.walk.moveFocus(step);
     },
-    pan: (right, down) => {
-      session.picture.pan(right, down);
-    },
-    zoomIn: () => {
-      session.picture.zoomIn();
-    },
-    zoomOut: () => {
-      session.picture.zoomOut();
-    },
-    reset,
-    invert: setUpLook(view, session),
+    viewer: session.stage.actions,
     skip: () => {
       session.skip();
     },
@@ -113,7 +52,6 @@ async function main(): Promise<void> {
   const outbox = await openOutbox();
   const session = new Session(readPage(), view, outbox);
   setUpButtons(view, session);
-  setUpSmoothing(view, session);
   addEventListener("beforeunload", (event) => {
     // A stored outbox needs no warning: it is sent at the next visit.
     if (!outbox.durable && view.saving.dataset.state !== "saved") event.preventDefault();

@@ -2,19 +2,39 @@
 
 import type { SpectrumData, Subject } from "./types";
 
+/** One picture of a subject, decoded. */
+export interface PictureFrame {
+  bitmap: ImageBitmap;
+  url: string;
+}
+
 export type Prepared =
-  | { kind: "picture"; bitmap: ImageBitmap; url: string }
+  /** A frame that could not be loaded is null; at least one is not. */
+  | { kind: "picture"; frames: (PictureFrame | null)[] }
   | { kind: "spectrum"; data: SpectrumData }
   | { kind: "damaged" };
 
 const DRAWABLE = /^image\/(jpeg|png|gif|svg\+xml|webp|avif)$/;
 
-async function loadPicture(url: string): Promise<Prepared> {
+async function loadPicture(url: string): Promise<PictureFrame> {
   const image = new Image();
   image.decoding = "async";
   image.src = url;
   await image.decode();
-  return { kind: "picture", bitmap: await createImageBitmap(image), url };
+  return { bitmap: await createImageBitmap(image), url };
+}
+
+/** The frame at a location: of the addresses it names, the first that can be drawn; null where none can. */
+async function loadFrame(location: Record<string, string>): Promise<PictureFrame | null> {
+  for (const [mediaType, url] of Object.entries(location)) {
+    if (!DRAWABLE.test(mediaType)) continue;
+    try {
+      return await loadPicture(url);
+    } catch {
+      // Perhaps the same frame can be shown in another form.
+    }
+  }
+  return null;
 }
 
 function isColumn(value: unknown, length: number): value is (number | null)[] {
@@ -60,15 +80,6 @@ export async function prepare(subject: Subject): Promise<Prepared> {
       // The drawn picture below shows the same spectrum.
     }
   }
-  for (const location of subject.locations) {
-    for (const [mediaType, url] of Object.entries(location)) {
-      if (!DRAWABLE.test(mediaType)) continue;
-      try {
-        return await loadPicture(url);
-      } catch {
-        // Perhaps another frame can be shown.
-      }
-    }
-  }
-  return { kind: "damaged" };
+  const frames = await Promise.all(subject.locations.map(loadFrame));
+  return frames.some((frame) => frame !== null) ? { kind: "picture", frames } : { kind: "damaged" };
 }

@@ -1,18 +1,17 @@
 // One sitting of one volunteer: what is shown, what was answered, what comes next.
 
 import { fetchQueue, RefusedError, type Refill } from "./api";
-import { ImageViewer } from "./image-viewer";
 import { newKey, type Letter, type Outbox } from "./outbox";
 import type { Prepared } from "./prepare";
 import { prepareAgain, SubjectQueue, type QueuedSubject } from "./queue";
 import { Sender } from "./sender";
 import { CLOSING_CODES, sentenceFor, waitingSentence } from "./sentences";
-import { SpectrumViewer } from "./spectrum-viewer";
 import { Tabs } from "./tabs";
 import { findTaskElements } from "./tasks/elements";
 import { TaskWalk } from "./tasks/walk";
-import type { Annotation, ClassificationBody, Dimensions, PageData, Subject } from "./types";
+import type { Annotation, ClassificationBody, PageData, Subject } from "./types";
 import type { View } from "./view";
+import { Stage } from "./viewers/stage";
 
 /** Below this many waiting subjects the queue is asked for more even if no answer is on its way. */
 const LOW_WATER = 3;
@@ -39,10 +38,9 @@ const storage = {
 };
 
 export class Session {
-  readonly picture: ImageViewer;
+  readonly stage: Stage;
   readonly walk: TaskWalk;
   readonly sender: Sender;
-  private plot: SpectrumViewer | null = null;
   private readonly queue: SubjectQueue;
   private current: QueuedSubject | null = null;
   private startedAt = new Date();
@@ -66,10 +64,8 @@ export class Session {
   ) {
     storage.write("session", this.id);
     this.queue = new SubjectQueue(page.queue.decode_ahead, this.skipped);
-    this.picture = new ImageViewer(view.canvas, (zoom) => {
-      view.zoom.textContent = `${zoom.toFixed(1)}×`;
-    });
-    this.walk = new TaskWalk(page.workflow, findTaskElements(), null, {
+    this.stage = new Stage(view.viewer, view.tools);
+    this.walk = new TaskWalk(page.workflow, findTaskElements(), this.stage, {
       onComplete: (annotations, summary) => {
         this.answer(annotations, summary);
       },
@@ -98,10 +94,6 @@ export class Session {
   async start(): Promise<void> {
     this.waiting = (await this.outbox.pending()).flatMap(subjectsOf);
     await Promise.all([this.fetchMore(), this.sender.drain()]);
-  }
-
-  get spectrum(): SpectrumViewer | null {
-    return this.plot;
   }
 
   /** Put the present subject aside without an answer. */
@@ -166,7 +158,7 @@ export class Session {
     this.walk.restart();
     const entry = this.current;
     if (!entry) {
-      this.picture.show(null);
+      this.stage.clear();
       this.walk.setEnabled(false);
       delete this.view.root.dataset.subject;
       this.view.writeFacts({});
@@ -194,17 +186,8 @@ export class Session {
     this.startedAt = new Date();
     this.view.writeFacts(entry.subject.metadata);
     this.view.root.dataset.subject = entry.subject.id;
-    if (prepared.kind === "picture") {
-      this.view.setStage("picture");
-      this.picture.show(prepared.bitmap);
-    } else if (prepared.kind === "spectrum") {
-      this.view.setStage("spectrum");
-      this.plot ??= new SpectrumViewer(this.view.plot, this.view.readout);
-      this.plot.setSmoothing(Number(this.view.smoothing.value));
-      this.plot.show(prepared.data);
-    } else {
-      this.view.setStage("damaged");
-    }
+    this.view.setStage(prepared.kind);
+    this.stage.show(prepared);
     this.walk.setEnabled(prepared.kind !== "damaged");
   }
 
@@ -324,19 +307,13 @@ export class Session {
           // Panoptes sends seconds, west of Greenwich positive, as text.
           utc_offset: String(new Date().getTimezoneOffset() * 60),
           viewport: { width: innerWidth, height: innerHeight },
-          subject_dimensions: [this.dimensions(entry)],
+          subject_dimensions: this.stage.dimensions(),
         },
         links: { project: project.id, workflow: workflow.id, subjects: [entry.subject.id] },
         completed: true,
         ...(this.page.gold ? { gold_standard: true as const } : {}),
       },
     };
-  }
-
-  private dimensions(entry: QueuedSubject): Dimensions | null {
-    if (entry.ready?.kind !== "picture") return null;
-    const { clientWidth, clientHeight } = this.view.canvas;
-    return { clientWidth, clientHeight, ...this.picture.size };
   }
 }
 

@@ -10,10 +10,9 @@ export type Stage = "loading" | "picture" | "spectrum" | "damaged" | "offline" |
 
 export class View {
   readonly root = find("#classify", HTMLElement);
+  readonly viewer = find("#classify .viewer", HTMLElement);
+  readonly tools = find("#classify .tools", HTMLElement);
   readonly canvas = find("#picture", HTMLCanvasElement);
-  readonly plot = find("#spectrum", HTMLElement);
-  readonly readout = find("#readout", HTMLElement);
-  readonly zoom = find("#zoom-readout", HTMLElement);
   readonly skip = find("#skip", HTMLButtonElement);
   readonly retry = find("#retry", HTMLButtonElement);
   readonly skipDamaged = find("#skip-damaged", HTMLButtonElement);
@@ -26,15 +25,6 @@ export class View {
   readonly closedReason = find("#closed-reason", HTMLElement);
   readonly keys = find("#keys", HTMLDialogElement);
   readonly showKeys = find("#show-keys", HTMLButtonElement);
-  readonly zoomIn = find("#zoom-in", HTMLButtonElement);
-  readonly zoomOut = find("#zoom-out", HTMLButtonElement);
-  readonly reset = find("#reset", HTMLButtonElement);
-  readonly invert = find("#invert", HTMLButtonElement);
-  readonly plain = find("#plain", HTMLButtonElement);
-  readonly brightness = find("#brightness", HTMLInputElement);
-  readonly contrast = find("#contrast", HTMLInputElement);
-  readonly smoothing = find("#smoothing", HTMLInputElement);
-  readonly smoothingValue = find("#smoothing-value", HTMLElement);
 
   /** What the volunteer sees: the styles show the parts that belong to a stage. */
   setStage(stage: Stage): void {

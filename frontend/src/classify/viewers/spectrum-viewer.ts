@@ -2,9 +2,10 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { THEME_EVENT } from "../shared/theme";
+import { THEME_EVENT } from "../../shared/theme";
 import { smooth } from "./smoothing";
-import type { SpectrumData } from "./types";
+import type { SpectrumData } from "../types";
+import type { ScreenBox, ScreenPoint } from "../viewport";
 
 /** Share of the flux values that the first view leaves out at either end, so that one cosmic ray does not flatten it. */
 const CLIPPED_SHARE = 0.002;
@@ -27,6 +28,7 @@ export class SpectrumViewer {
   constructor(
     private readonly host: HTMLElement,
     private readonly readout: HTMLElement,
+    private readonly onChange: () => void,
   ) {
     this.plot = new uPlot(this.options(), [[], [], [], []], host);
     new ResizeObserver(() => {
@@ -53,8 +55,35 @@ export class SpectrumViewer {
     this.update(true);
   }
 
-  get length(): number {
-    return this.data?.flux.length ?? 0;
+  /** Where the plot's inside lies, in CSS pixels from the top left corner of the host's parent. */
+  box(): ScreenBox {
+    const { offsetLeft, offsetTop } = this.host;
+    const over = this.plot.over;
+    return {
+      x: offsetLeft + this.plot.root.offsetLeft + (over.offsetLeft || 0),
+      y: offsetTop + this.plot.root.offsetTop + (over.offsetTop || 0),
+      width: over.clientWidth,
+      height: over.clientHeight,
+    };
+  }
+
+  /** `point`: wavelength in nm, flux. */
+  toScreen(point: ScreenPoint): ScreenPoint {
+    const box = this.box();
+    return { x: box.x + this.plot.valToPos(point.x, "x"), y: box.y + this.plot.valToPos(point.y, "y") };
+  }
+
+  toData(place: ScreenPoint): ScreenPoint {
+    const box = this.box();
+    return { x: this.plot.posToVal(place.x - box.x, "x"), y: this.plot.posToVal(place.y - box.y, "y") };
+  }
+
+  /** Move the view so that a wavelength is inside it. */
+  reveal(wavelength: number): void {
+    const { min, max } = this.plot.scales.x ?? {};
+    if (min == null || max == null || (wavelength >= min && wavelength <= max)) return;
+    const half = (max - min) / 2;
+    this.plot.setScale("x", { min: wavelength - half, max: wavelength + half });
   }
 
   private update(fit: boolean): void {
@@ -146,6 +175,11 @@ export class SpectrumViewer {
       ],
       bands: [{ series: [2, 3], fill: colour("--data-band") }],
       hooks: {
+        draw: [
+          (): void => {
+            this.onChange();
+          },
+        ],
         setCursor: [
           (plot): void => {
             this.writeReadout(plot.cursor.idx ?? null);
