@@ -76,6 +76,28 @@ def sign_up(
     return user
 
 
+def change_account(*, user: User, display_name: str, credited_name: str, email: str) -> None:
+    """Change how a person is called and reached; an empty credited name: not named in releases."""
+    user.display_name, user.credited_name, user.email = display_name, credited_name, email
+    user.save(update_fields=["display_name", "credited_name", "email"])
+
+
+def change_password(*, user: User, old: str, new: str) -> None:
+    """Give a person another password.
+
+    Raises:
+        SignUpInvalidError: the old one is wrong, or the new one is weak.
+    """
+    if not user.check_password(old):
+        raise SignUpInvalidError("The present password is not this one.")
+    try:
+        validate_password(new, user)
+    except ValidationError as error:
+        raise SignUpInvalidError(" ".join(error.messages)) from error
+    user.set_password(new)
+    user.save(update_fields=["password"])
+
+
 def volunteer_for_user(user: User) -> Volunteer:
     """The volunteer row of a user; made on first need."""
     volunteer, _ = Volunteer.objects.get_or_create(user=user)

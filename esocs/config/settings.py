@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "esocs.machine",
     "esocs.crowd",
     "esocs.training",
+    "esocs.community",
     "esocs.releases",
     "esocs.panoptes",
     "esocs.web",

@@ -292,6 +292,23 @@ class Assignment(models.Model):
         return f"{self.status_id} to {self.volunteer_id}"
 
 
+HARMLESS_METADATA = (
+    "started_at",
+    "finished_at",
+    "user_language",
+    "live_project",
+    "seen_before",
+    "source",
+    "feedback",
+    "subject_selection_state",
+    "interventions",
+    "workflow_translation_id",
+    "subject_flagged",
+)
+"""What a classification's metadata may tell without telling whose it is. Named one by one: what a future client sends
+beside these may tell who somebody is."""
+
+
 class Classification(models.Model):
     """One volunteer's submission on one subject. Stored exactly once per idempotency key, never changed."""
 

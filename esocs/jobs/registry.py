@@ -35,6 +35,7 @@ KINDS: dict[str, str] = {
     "crowd.sweep_assignments": "default",
     "crowd.measure_reliability": "default",
     "training.retrain": "gpu",
+    "community.forget_traces": "default",
     "releases.export": "export",
 }
 

@@ -173,6 +173,29 @@ def drop_subjects(collection: Collection, subject_ids: Sequence[int]) -> None:
     collection.subjects.remove(*Subject.objects.filter(pk__in=subject_ids))
 
 
+@transaction.atomic
+def mark_favourite(*, owner: User, subject: Subject, favourite: bool) -> None:
+    """Put a subject among a person's favourites of its project, or take it out; twice is once.
+
+    The favourites are a collection, one a project, as Zooniverse keeps them.
+    """
+    # Of two hearts pressed at once, the second waits for the collection that the first makes.
+    User.objects.select_for_update(of=("self",)).only("id").get(pk=owner.pk)
+    project = subject.project
+    found = Collection.objects.filter(owner=owner, favorite=True, projects=project).order_by("id").first()
+    if found is None:
+        if not favourite:
+            return
+        found = create_collection(
+            owner=owner, display_name=f"Favourites of {project.display_name}"[:200], project_ids=[project.pk],
+            favorite=True, private=True,
+        )  # fmt: skip
+    if favourite:
+        collect_subjects(found, [subject.pk])
+    else:
+        drop_subjects(found, [subject.pk])
+
+
 def choose_picture(collection: Collection, subject_id: int | None) -> None:
     """Let a subject's picture stand for a collection."""
     Collection.objects.filter(pk=collection.pk).update(default_subject=subject_id)

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from esocs.accounts.identity import Identity
+from esocs.community.access import is_moderator
 from esocs.projects import access
 from esocs.projects.models import Project, Workflow
 
@@ -21,6 +22,7 @@ class Rights:
 
     review: bool
     operate: bool
+    moderate: bool
 
 
 def get_visible_project(identity: Identity, *, slug: str) -> Project:
@@ -51,6 +53,7 @@ def rights_in(project: Project, identity: Identity) -> Rights:
     return Rights(
         review=access.has_role_in(identity, project_id=project.pk, owner_id=project.owner_id, roles=access.EXPERTS),
         operate=access.is_collaborator(identity, project),
+        moderate=is_moderator(identity, project),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from esocs.accounts.models import User
 
@@ -49,6 +50,54 @@ class SignUpForm(DescribedForm):
         help_text="Named in published catalogues you helped to make. Leave it empty to stay unnamed.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
+
+
+class AccountForm(DescribedForm):
+    """How a person is called and reached."""
+
+    display_name = forms.CharField(
+        required=False, max_length=120, label=_("Name on pages"), help_text=_("Empty: your user name.")
+    )
+    credited_name = forms.CharField(
+        required=False,
+        max_length=120,
+        label=_("Name for credits"),
+        help_text=_("Named in published catalogues you helped to make. Leave it empty to stay unnamed."),
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    email = forms.EmailField(
+        required=False,
+        label=_("E-mail"),
+        help_text=_("Only for your account; never shown."),
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+
+class PasswordForm(DescribedForm):
+    """Another password."""
+
+    old_password = forms.CharField(
+        label=_("Present password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+    password = forms.CharField(label=_("New password"), help_text=_("At least 8 characters."), widget=NEW_PASSWORD)
+
+
+class EraseForm(DescribedForm):
+    """The password, so that nobody erases an account that was left open."""
+
+    password = forms.CharField(
+        label=_("Your password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+
+class CollectionForm(DescribedForm):
+    """A collection's name, and who may see it."""
+
+    display_name = forms.CharField(max_length=200, label=_("Name"))
+    description = forms.CharField(
+        required=False, max_length=2_000, label=_("What it is about"), widget=forms.Textarea(attrs={"rows": 3})
+    )
+    private = forms.BooleanField(required=False, label=_("Only I may see it"))
 
 
 class LogInForm(DescribedForm):

@@ -9,7 +9,10 @@ from django.urls import URLPattern, re_path
 
 from esocs.web.policy import under_policy
 from esocs.web.views import (
+    account,
     classify,
+    collections,
+    discussion,
     drift,
     exports,
     home,
@@ -22,12 +25,14 @@ from esocs.web.views import (
     routing,
     similar,
     volunteers,
+    work,
 )
 
 app_name = "web"
 
 # Two path parts, as Zooniverse writes them; the pages below a project follow after them.
 PROJECT = r"projects/(?P<slug>[^/]+/[^/]+)/"
+COLLECTION = r"collections/(?P<slug>[^/]+/[^/]+)/"
 WORKFLOW = PROJECT + r"workflows/(?P<workflow_id>\d+)/"
 
 
@@ -43,7 +48,23 @@ urlpatterns = [
     page("log-in/", people.log_in, "log-in"),
     page("log-out/", people.log_out, "log-out"),
     page("csrf/", people.renew_csrf, "renew-csrf"),
+    page("account/", account.account, "account"),
+    page("account/data/", account.data, "account-data"),
+    page("account/erase/", account.erase, "account-erase"),
+    page("collections/", collections.collections, "collections"),
+    page(COLLECTION, collections.collection, "collection"),
+    page(COLLECTION + "change/", collections.change, "collection-change"),
     page(PROJECT, projects.project, "project"),
+    page(PROJECT + "my-work/", work.work, "work"),
+    page(PROJECT + "talk/", discussion.talk, "talk"),
+    page(PROJECT + "moderation/", discussion.moderation, "moderation"),
+    page(PROJECT + r"subjects/(?P<subject_id>\d{1,18})/", discussion.subject, "subject"),
+    page(PROJECT + r"subjects/(?P<subject_id>\d{1,18})/comments/", discussion.write, "comment-write"),
+    page(PROJECT + r"subjects/(?P<subject_id>\d{1,18})/collect/", collections.collect, "collect"),
+    page(PROJECT + r"comments/(?P<comment_id>\d{1,18})/edit/", discussion.edit, "comment-edit"),
+    page(PROJECT + r"comments/(?P<comment_id>\d{1,18})/withdraw/", discussion.withdraw, "comment-withdraw"),
+    page(PROJECT + r"comments/(?P<comment_id>\d{1,18})/report/", discussion.report, "comment-report"),
+    page(PROJECT + r"comments/(?P<comment_id>\d{1,18})/judge/", discussion.judge, "comment-judge"),
     page(WORKFLOW + "classify/", classify.classify, "classify"),
     page(WORKFLOW + "results/", results.workflow_results, "results"),
     page(WORKFLOW + r"results/(?P<subject_id>\d+)/", results.subject_result, "subject-result"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from esocs.crowd.models import Classification
+from esocs.crowd.models import HARMLESS_METADATA, Classification
 from esocs.projects.models import WorkflowVersion
 from esocs.releases.columns.foreign import FOREIGN_COLUMNS, FOREIGN_JOINS, Foreign, Named, is_imported
 from esocs.releases.rules import Version, label_annotations, version_for
@@ -56,10 +56,8 @@ FACTS, FOREIGN = 16, 22
 
 # Files speak the older classifier's language (`releases.marks`), and this key says the newer's.
 METADATA = "CASE WHEN c.metadata ? 'classifier_version' THEN c.metadata - 'classifier_version' ELSE c.metadata END"
-# Named one by one: what a future client sends beside these may tell who somebody is.
-SAFE_METADATA = """SELECT COALESCE(jsonb_object_agg(key, value), '{}') FROM jsonb_each(c.metadata) WHERE key IN (
-    'started_at', 'finished_at', 'user_language', 'live_project', 'seen_before', 'source', 'feedback',
-    'subject_selection_state', 'interventions', 'workflow_translation_id', 'subject_flagged')"""
+SAFE_METADATA = f"""SELECT COALESCE(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each(c.metadata)
+    WHERE key IN ({", ".join(f"'{key}'" for key in HARMLESS_METADATA)})"""
 
 WITHHELD = frozenset({"user_name", "user_id", "user_ip", "metadata"})
 

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from esocs.accounts.identity import identity_from_session
+from esocs.community.queries import count_reported
 from esocs.web.access import get_visible_project, rights_in
 from esocs.web.progress import list_progress
 
@@ -22,5 +23,6 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "workflows": list_progress(found, active_only=not rights.review),
         "rights": rights,
         "identity": identity,
+        "reported": count_reported(found) if rights.moderate else 0,
     }
     return render(request, "web/project.html", context)
