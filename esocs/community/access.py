@@ -1,4 +1,4 @@
-"""Who may read and write a subject's thread. Answers are independent of one another, so a thread opens after one's own."""
+"""Who may read and write a subject's thread: it opens after one's own answer, so that answers stay independent."""
 
 from __future__ import annotations
 
