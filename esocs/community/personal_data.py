@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -50,7 +50,7 @@ def _account(user: User) -> dict[str, Any]:
     return {name: getattr(user, name) for name in names}
 
 
-def _classifications(volunteer_id: int) -> Iterator[dict[str, Any]]:
+def _classifications(volunteer_id: int) -> Iterator[Mapping[str, Any]]:
     rows = Classification.objects.filter(volunteer_id=volunteer_id).order_by("id")
     return rows.values(
         "id",
@@ -67,29 +67,29 @@ def _classifications(volunteer_id: int) -> Iterator[dict[str, Any]]:
     ).iterator(chunk_size=ROWS_AT_ONCE)
 
 
-def _skill(volunteer_id: int) -> Iterator[dict[str, Any]]:
+def _skill(volunteer_id: int) -> Iterator[Mapping[str, Any]]:
     rows = Skill.objects.filter(volunteer_id=volunteer_id, epoch__current=True).order_by("epoch__workflow", "task_key")
     return rows.values(
         "epoch__workflow_id", "task_key", "accuracy", "skill_bits", "answers_fitted", "gold_seen", "gold_right", "muted"
     ).iterator()
 
 
-def _reservations(volunteer_id: int) -> Iterator[dict[str, Any]]:
+def _reservations(volunteer_id: int) -> Iterator[Mapping[str, Any]]:
     rows = Assignment.objects.filter(volunteer_id=volunteer_id).order_by("id")
     return rows.values("status__workflow_id", "status__subject_id", "served_at", "expires_at").iterator()
 
 
-def _comments(user: User) -> Iterator[dict[str, Any]]:
+def _comments(user: User) -> Iterator[Mapping[str, Any]]:
     rows = Comment.objects.filter(author=user).order_by("id")
     return rows.values("id", "project_id", "subject_id", "body", "state", "created_at", "edited_at").iterator()
 
 
-def _reports(user: User) -> Iterator[dict[str, Any]]:
+def _reports(user: User) -> Iterator[Mapping[str, Any]]:
     rows = CommentReport.objects.filter(reporter=user).order_by("id")
     return rows.values("comment_id", "reason", "created_at", "verdict").iterator()
 
 
-def _collections(user: User) -> Iterator[dict[str, Any]]:
+def _collections(user: User) -> Iterator[Mapping[str, Any]]:
     for collection in Collection.objects.filter(owner=user).order_by("id"):
         yield {
             "slug": collection.slug,
@@ -101,10 +101,10 @@ def _collections(user: User) -> Iterator[dict[str, Any]]:
         }
 
 
-def _preferences(user: User) -> Iterator[dict[str, Any]]:
+def _preferences(user: User) -> Iterator[Mapping[str, Any]]:
     rows = ProjectPreference.objects.filter(user=user).order_by("id")
     return rows.values("project_id", "preferences", "settings", "email_communication").iterator()
 
 
-def _roles(user: User) -> Iterator[dict[str, Any]]:
+def _roles(user: User) -> Iterator[Mapping[str, Any]]:
     return ProjectRole.objects.filter(user=user).order_by("id").values("project_id", "role").iterator()
