@@ -7,43 +7,16 @@ from playwright.sync_api import Page, Route, expect
 
 from esocs.crowd.models import Classification
 from esocs.projects.models import Workflow
-from tests.browser.pictures import break_picture, make_picture_subject
+from tests.browser.pictures import break_picture
+from tests.browser.sitting import classify_path, make_picture_workflow, open_page, shown_subject, wait_until_saved
 from tests.support import factories
-
-ANSWERS = ("Elliptical", "Spiral", "Edge-on", "Merger", "Star", "Artifact")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def workflow(transactional_db: None) -> Workflow:
-    workflow = factories.make_workflow(
-        factories.make_project(owner=factories.make_user("scientist"), display_name="Galaxy shapes"),
-        answers=ANSWERS,
-        question="What is in the middle of this picture?",
-        display_name="Shapes",
-    )
-    for seed in range(12):
-        make_picture_subject(workflow, seed)
-    return workflow
-
-
-def classify_path(workflow: Workflow) -> str:
-    return f"/projects/{workflow.project.slug}/workflows/{workflow.pk}/classify/"
-
-
-def open_page(page: Page, workflow: Workflow) -> None:
-    page.goto(classify_path(workflow))
-    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
-
-
-def wait_until_saved(page: Page, count: int) -> None:
-    expect(page.locator("#count")).to_have_text(str(count))
-    expect(page.locator("#saving")).to_have_text("All answers saved")
-
-
-def shown_subject(page: Page) -> str:
-    return page.locator("#classify").get_attribute("data-subject") or ""
+    return make_picture_workflow()
 
 
 def test_an_anonymous_volunteer_labels_images_by_keyboard(page: Page, workflow: Workflow) -> None:

@@ -1,7 +1,9 @@
 // The volunteer's page: joins the parts and starts the session.
 
 import "./classify.css";
-import { listenToKeys } from "./keyboard";
+import { t } from "../shared/i18n";
+import { Keyboard, type Action } from "./keyboard";
+import { KeysDialog } from "./keys-dialog";
 import { openOutbox } from "./outbox";
 import { Session } from "./session";
 import type { PageData } from "./types";
@@ -14,36 +16,71 @@ function readPage(): PageData {
   return JSON.parse(text) as PageData;
 }
 
-function setUpButtons(view: View, session: Session): void {
+const KEYED_ANSWERS = 9;
+
+function answerActions(session: Session): Action[] {
+  const group = t("Answer");
+  const digits = Array.from({ length: KEYED_ANSWERS }, (_, index) => ({
+    id: `answer-${index + 1}`,
+    label: t("Give answer {number}", { number: index + 1 }),
+    group,
+    defaultKeys: [String(index + 1)],
+    run: () => session.walk.choose(index),
+  }));
+  const walk = [
+    { id: "answer-next", label: t("Go to the next answer"), defaultKeys: ["ArrowDown"], step: 1 },
+    { id: "answer-previous", label: t("Go to the previous answer"), defaultKeys: ["ArrowUp"], step: -1 },
+  ];
+  const steps = walk.map(({ step, ...action }) => ({
+    ...action,
+    group,
+    repeats: true,
+    run: () => {
+      session.walk.moveFocus(step);
+    },
+  }));
+  return [...digits, ...steps, ...session.walk.keyActions.map((action) => ({ ...action, group }))];
+}
+
+/** What can be done on the page besides looking and answering. */
+function pageActions(session: Session, help: () => void): Action[] {
+  const group = t("Page");
+  return [
+    {
+      id: "skip",
+      label: t("Skip this one"),
+      group,
+      defaultKeys: ["s"],
+      run: () => {
+        session.skip();
+      },
+    },
+    { id: "keys", label: t("Show this list"), group, defaultKeys: ["?"], run: help },
+  ];
+}
+
+function setUpKeys(view: View, session: Session): void {
+  const keyboard = new Keyboard({ viewer: view.viewer });
+  const dialog = new KeysDialog(view.keys, keyboard);
   const help = (): void => {
-    view.keys.showModal();
+    dialog.show();
   };
-  view.skip.addEventListener("click", () => {
-    session.skip();
-  });
-  view.skipDamaged.addEventListener("click", () => {
-    session.skip();
-  });
+  view.showKeys.addEventListener("click", help);
+  keyboard.register(answerActions(session));
+  keyboard.register(session.stage.actions);
+  keyboard.register(pageActions(session, help));
+}
+
+function setUpButtons(view: View, session: Session): void {
+  for (const button of [view.skip, view.skipDamaged])
+    button.addEventListener("click", () => {
+      session.skip();
+    });
   view.lookAgain.addEventListener("click", () => {
     void session.lookAgain();
   });
   view.retry.addEventListener("click", () => {
     session.retry();
-  });
-  view.showKeys.addEventListener("click", help);
-  listenToKeys(view.canvas, {
-    choose: (index) => session.walk.choose(index),
-    moveFocus: (step) => {
-      session.walk.moveFocus(step);
-    },
-    viewer: session.stage.actions,
-    skip: () => {
-      session.skip();
-    },
-    back: () => {
-      session.walk.back();
-    },
-    help,
   });
 }
 
@@ -52,6 +89,7 @@ async function main(): Promise<void> {
   const outbox = await openOutbox();
   const session = new Session(readPage(), view, outbox);
   setUpButtons(view, session);
+  setUpKeys(view, session);
   addEventListener("beforeunload", (event) => {
     // A stored outbox needs no warning: it is sent at the next visit.
     if (!outbox.durable && view.saving.dataset.state !== "saved") event.preventDefault();

@@ -1,5 +1,6 @@
 // One sitting of one volunteer: what is shown, what was answered, what comes next.
 
+import { t } from "../shared/i18n";
 import { fetchQueue, RefusedError, type Refill } from "./api";
 import { newKey, type Letter, type Outbox } from "./outbox";
 import type { Prepared } from "./prepare";
@@ -101,7 +102,7 @@ export class Session {
     if (!this.current || this.closed) return;
     this.skipped = [...this.skipped, this.current.subject.id].slice(-SKIPPED_KEPT);
     storage.write("skipped", this.skipped.join(","));
-    this.view.announcement.textContent = "Skipped.";
+    this.view.announcement.textContent = t("Skipped.");
     this.next();
     void this.fetchIfLow();
   }
@@ -129,7 +130,7 @@ export class Session {
     this.writeCount();
     this.writeSaving();
     this.view.writeNotice("");
-    this.view.announcement.textContent = `Answered ${label}.`;
+    this.view.announcement.textContent = t("Answered {label}.", { label });
     void this.keep(entry.subject.id, body);
     if (this.page.gold) void this.fetchIfLow();
   }
@@ -146,7 +147,7 @@ export class Session {
     this.waiting.push(subjectId);
     if (!this.outbox.durable)
       this.view.writeNotice(
-        "Your browser cannot store answers, so please keep this tab open until all are saved.",
+        t("Your browser cannot store answers, so please keep this tab open until all are saved."),
       );
     await this.sender.drain();
     await this.fetchIfLow();

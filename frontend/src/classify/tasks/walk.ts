@@ -55,7 +55,7 @@ export class TaskWalk {
     return [
       {
         id: "task.back",
-        label: "back to the previous question",
+        label: "Back to the previous question",
         defaultKeys: ["b"],
         run: () => {
           this.back();
@@ -164,9 +164,9 @@ export class TaskWalk {
     button.dataset.answer = String(index);
     button.setAttribute("aria-disabled", String(!this.enabled));
     if (index < KEYED_ANSWERS) {
-      button.setAttribute("aria-keyshortcuts", String(index + 1));
+      // The keyboard writes the answer's key into it.
+      button.dataset.actionKey = `answer-${index + 1}`;
       const cap = document.createElement("kbd");
-      cap.textContent = String(index + 1);
       cap.setAttribute("aria-hidden", "true");
       button.append(cap);
     }

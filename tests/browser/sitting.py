@@ -1,0 +1,50 @@
+"""A volunteer's sitting at the classify page: a workflow with pictures, and what tests do with the page."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from esocs.projects.models import Workflow
+from tests.browser.pictures import make_picture_subject
+from tests.support import factories
+
+ANSWERS = ("Elliptical", "Spiral", "Edge-on", "Merger", "Star", "Artifact")
+
+
+def make_picture_workflow(*, pictures: int = 12) -> Workflow:
+    """A workflow with one question of six answers, and pictures to ask about."""
+    workflow = factories.make_workflow(
+        factories.make_project(owner=factories.make_user("scientist"), display_name="Galaxy shapes"),
+        answers=ANSWERS,
+        question="What is in the middle of this picture?",
+        display_name="Shapes",
+    )
+    for seed in range(pictures):
+        make_picture_subject(workflow, seed)
+    return workflow
+
+
+def classify_path(workflow: Workflow) -> str:
+    return f"/projects/{workflow.project.slug}/workflows/{workflow.pk}/classify/"
+
+
+def open_page(page: Page, workflow: Workflow) -> None:
+    page.goto(classify_path(workflow))
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+
+
+def wait_until_saved(page: Page, count: int) -> None:
+    expect(page.locator("#count")).to_have_text(str(count))
+    expect(page.locator("#saving")).to_have_text("All answers saved")
+
+
+def shown_subject(page: Page) -> str:
+    return page.locator("#classify").get_attribute("data-subject") or ""
+
+
+def answer(page: Page, key: str = "1") -> str:
+    """Answer by a key, wait for the next picture, and return the subject that was answered."""
+    answered = shown_subject(page)
+    page.keyboard.press(key)
+    expect(page.locator("#classify")).not_to_have_attribute("data-subject", answered)
+    return answered

@@ -1,0 +1,94 @@
+"""Every key of the classify page: listed, changed, refused, kept, reset, switched off (WCAG 2.1.4)."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from esocs.crowd.models import Classification
+from esocs.projects.models import Workflow
+from tests.browser.sitting import make_picture_workflow, open_page, shown_subject, wait_until_saved
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def workflow(transactional_db: None) -> Workflow:
+    return make_picture_workflow(pictures=6)
+
+
+def choose_key(page: Page, action: str, key: str) -> None:
+    page.locator(f"[data-key-action={action}]").click()
+    expect(page.locator("[data-key-status]")).to_contain_text("Press the new key")
+    page.keyboard.press(key)
+
+
+def test_a_volunteer_gives_the_actions_keys_of_their_own(page: Page, workflow: Workflow) -> None:
+    open_page(page, workflow)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    choose_key(page, "answer-2", "j")
+    expect(page.locator("[data-key-status]")).to_have_text("“Give answer 2” is now j.")
+    # A key that is taken is told, and given only when the volunteer insists.
+    choose_key(page, "skip", "1")
+    expect(page.locator("[data-key-status]")).to_have_text("1 is the key for “Give answer 1” already.")
+    expect(page.get_by_role("button", name="Skip this one: s. Change")).to_be_visible()
+    page.get_by_role("button", name="Use 1 for “Skip this one” instead").click()
+    expect(page.get_by_role("button", name="Give answer 1: none. Change")).to_be_visible()
+    # Escape leaves a key as it is, and the list open.
+    choose_key(page, "keys", "Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+    page.reload()
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+    expect(page.get_by_role("button", name="Spiral").locator("kbd")).to_have_text("j")
+    expect(page.locator("#skip")).to_have_attribute("aria-keyshortcuts", "1")
+    skipped = shown_subject(page)
+    page.keyboard.press("1")
+    expect(page.locator("#classify")).not_to_have_attribute("data-subject", skipped)
+    page.keyboard.press("2")
+    page.keyboard.press("J")  # with shift, or caps lock on
+    wait_until_saved(page, 1)
+    assert Classification.objects.get().annotations == [{"task": "T0", "value": 1}]
+
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Reset all keys").click()
+    expect(page.get_by_role("button", name="Skip this one: s. Change")).to_be_visible()
+
+
+def test_keys_of_one_character_can_be_switched_off(page: Page, workflow: Workflow) -> None:
+    open_page(page, workflow)
+    page.get_by_role("button", name="Keys", exact=True).click()
+    page.get_by_label("Keys of one character work").uncheck()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("button", name="Spiral").locator("kbd")).to_be_hidden()
+    shown = shown_subject(page)
+    for key in ("1", "s", "?"):
+        page.keyboard.press(key)
+    assert shown_subject(page) == shown
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    # What is no character still works.
+    page.locator("main").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    wait_until_saved(page, 1)
+    assert Classification.objects.get().annotations == [{"task": "T0", "value": 0}]
+
+
+def test_a_key_belongs_to_the_control_that_has_the_focus(page: Page, workflow: Workflow) -> None:
+    open_page(page, workflow)
+    shown = shown_subject(page)
+    slider = page.get_by_label("Brightness")
+    slider.focus()
+    page.keyboard.press("ArrowUp")
+    expect(slider).to_be_focused()
+    # Inside the picture the arrows move it; outside they walk through the answers.
+    page.locator("#picture").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#picture")).to_be_focused()
+    page.get_by_role("button", name="Skip").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="Elliptical")).to_be_focused()
+    assert shown_subject(page) == shown
