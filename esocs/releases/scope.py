@@ -76,17 +76,22 @@ def parse_jsonb(text: str) -> Any:
     return _decode(text)[0]
 
 
-def compact_jsonb(text: str) -> str:
+def compact_jsonb(text: str, *, quotation_mark: str = '"') -> str:
     """A jsonb column's text without the blanks that PostgreSQL sets between its parts; nothing else changes.
 
     Unlike parsing and writing it again this keeps every digit of every number, and takes a fifth of the time.
+
+    Args:
+        text: as the database prints it; JSON without blanks passes as it is.
+        quotation_mark: written for each of the text's: a CSV doubles them, and this is the moment to do so.
     """
     if "\\" in text:
-        return _STRING_OR_BLANK.sub(r"\1", text)
+        compact = _STRING_OR_BLANK.sub(r"\1", text)
+        return compact if quotation_mark == '"' else compact.replace('"', quotation_mark)
     # Without escapes every quotation mark begins or ends a string: the even pieces lie outside.
     pieces = text.split('"')
     pieces[::2] = "\0".join(pieces[::2]).replace(" ", "").split("\0")
-    return '"'.join(pieces)
+    return quotation_mark.join(pieces)
 
 
 def boolean(value: bool | None) -> str:
@@ -96,9 +101,9 @@ def boolean(value: bool | None) -> str:
 
 def time_text(moment: datetime | None) -> str:
     """`YYYY-MM-DD HH:MM:SS UTC`; the cursor's times are UTC."""
-    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return "" if moment is None else moment.isoformat(" ", timespec="seconds") + " UTC"
 
 
 def iso_text(moment: datetime | None) -> str | None:
     """The time inside a JSON column, with milliseconds."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return None if moment is None else moment.isoformat(timespec="milliseconds") + "Z"

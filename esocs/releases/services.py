@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,11 +17,11 @@ from esocs.accounts.models import User
 from esocs.jobs.services import enqueue
 from esocs.projects.models import Project, SubjectSet, Workflow
 from esocs.releases import queries
-from esocs.releases.columns import KINDS
+from esocs.releases.columns import KINDS, Columns
 from esocs.releases.models import Export
 from esocs.releases.queries import Variant
 from esocs.releases.scope import Scope
-from esocs.releases.writing import WrittenFile, write_csv
+from esocs.releases.writing import WrittenFile, write_csv, write_lines
 
 JOB = "releases.export"
 
@@ -120,22 +121,23 @@ def write_export(
         scope = read_scope(export, as_of)
         columns = KINDS[export.kind]
         total = columns.count(scope)
-        written = _writer(export.format)(
+        written = _writer(export.format, columns, scope)(
             folder=Path(settings.EXPORT_ROOT),
             name=f"{export.pk}-{file_name(export).rpartition('.')[0]}",
             header=columns.header(scope),
-            rows=columns.rows(scope),
             on_progress=(lambda done: on_progress(done, max(total, done))) if on_progress else None,
         )
     return lambda: _publish(export, scope, written)
 
 
-def _writer(file_format: str) -> Callable[..., WrittenFile]:
+def _writer(file_format: str, columns: Columns, scope: Scope) -> Callable[..., WrittenFile]:
     if file_format == Export.Format.PARQUET:
         from esocs.releases.parquet import write_parquet
 
-        return write_parquet
-    return write_csv
+        return partial(write_parquet, rows=columns.rows(scope))
+    if columns.lines is not None:
+        return partial(write_lines, lines=columns.lines(scope))
+    return partial(write_csv, rows=columns.rows(scope))
 
 
 def _begin(export: Export) -> datetime:

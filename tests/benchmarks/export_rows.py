@@ -160,9 +160,9 @@ def export_by_esocs(workflow_id: int) -> dict[str, Any]:
     first_bytes: list[float] = []
     put = writing._Compressor.put
 
-    def note_first(compressor: writing._Compressor, text: str) -> None:
+    def note_first(compressor: writing._Compressor, piece: bytes) -> None:
         first_bytes.append(time.perf_counter())
-        put(compressor, text)
+        put(compressor, piece)
 
     writing._Compressor.put = note_first  # type: ignore[method-assign]
     started, cpu_s = time.perf_counter(), time.process_time()

@@ -8,13 +8,18 @@ import json
 import re
 
 import pytest
+from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from esocs.crowd.models import Classification, SubjectStatus
 from esocs.projects.models import Workflow, WorkflowVersion
 from esocs.releases import queries
-from esocs.releases.services import request_export, write_export
-from tests.releases.exporting import make_export, read_export, read_header, vote
+from esocs.releases.columns import classifications
+from esocs.releases.queries import Variant
+from esocs.releases.services import read_scope, request_export, write_export
+from esocs.releases.writing import csv_line
+from tests.releases.exporting import METADATA, make_export, read_export, read_header, vote
 from tests.support.factories import make_project, make_subject, make_user, make_volunteer, make_workflow
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +37,29 @@ def workflow() -> Workflow:
 
 def test_it_has_panoptes_fourteen_columns_in_their_order(workflow: Workflow) -> None:
     assert read_header(make_export(workflow.project)) == GOLDEN_HEADER
+
+
+def test_its_lines_are_its_rows_as_csv(workflow: Workflow) -> None:
+    awkward = make_workflow(workflow.project, display_name='Rings, "arcs"')
+    metadata = [{}, {"retired": "yes"}, {"a": 'say "no"', "b\\": "\\\\", "c": [1, 2.50], "d": "x, y: z\n🌌"}]
+    subjects = [make_subject(workflow.project, published_in=awkward, metadata=each) for each in metadata]
+    for subject in subjects:
+        for volunteer in (
+            make_volunteer(),
+            make_user("+a-b@c").volunteer if subject is subjects[0] else make_volunteer(),
+        ):
+            vote(awkward, subject, volunteer, ip_key="x")
+            vote(awkward, subject, volunteer, 1, metadata={**METADATA, "user_agent": 'q"\\", "', "n": [1, 2]})
+    SubjectStatus.objects.filter(subject=subjects[0]).update(
+        state="retired", retired_at=Now(), retirement_reason="consensus"
+    )
+    for fields in ({}, {"pseudonymised": True}):
+        order = request_export(project=workflow.project, kind="classifications", variant=Variant(**fields))
+        with transaction.atomic():
+            scope = read_scope(order, timezone.now())
+            expected = [csv_line(row) for row in classifications.rows(scope)]
+            assert list(classifications.lines(scope)) == expected
+        assert len(expected) == 12
 
 
 def test_an_export_of_nothing_is_a_header(workflow: Workflow) -> None:

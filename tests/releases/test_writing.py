@@ -65,7 +65,7 @@ def test_the_same_rows_are_the_same_file(tmp_path: Path) -> None:
 
 def test_a_failure_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
     def rows() -> Iterator[list[str]]:
-        yield ["x" * writing.PIECE_CHARACTERS]
+        yield ["x" * writing.PIECE_BYTES]
         raise RuntimeError("the cursor broke")
 
     with pytest.raises(RuntimeError, match="the cursor broke"):

@@ -13,16 +13,20 @@ from esocs.releases.scope import Scope
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """How a kind of export is made."""
+    """How a kind of export is made; `lines` are its rows as CSV, where there is a quicker way to make them."""
 
     header: Callable[[Scope], Sequence[str]]
     rows: Callable[[Scope], Iterator[Sequence[Any]]]
     count: Callable[[Scope], int]
+    lines: Callable[[Scope], Iterator[str]] | None = None
 
 
 KINDS: dict[str, Columns] = {
     Export.Kind.CLASSIFICATIONS: Columns(
-        header=classifications.header, rows=classifications.rows, count=classifications.count
+        header=classifications.header,
+        rows=classifications.rows,
+        count=classifications.count,
+        lines=classifications.lines,
     ),
     Export.Kind.ANNOTATIONS: Columns(header=flat.header, rows=flat.rows, count=flat.count),
     Export.Kind.SUBJECTS: Columns(header=subjects.header, rows=subjects.rows, count=subjects.count),

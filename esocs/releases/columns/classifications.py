@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -16,7 +17,8 @@ from esocs.crowd.models import HARMLESS_METADATA, Classification
 from esocs.projects.models import WorkflowVersion
 from esocs.releases.columns.foreign import FOREIGN_COLUMNS, FOREIGN_JOINS, Foreign, Named, is_imported
 from esocs.releases.rules import Version, label_annotations, version_for
-from esocs.releases.scope import Scope, boolean, compact_json, compact_jsonb, iso_text, parse_jsonb, stream
+from esocs.releases.scope import Scope, compact_json, compact_jsonb, iso_text, parse_jsonb, stream
+from esocs.releases.writing import csv_field, csv_line
 
 HEADER = (
     "classification_id",
@@ -82,46 +84,77 @@ def count(scope: Scope) -> int:
     return rows.count()
 
 
-def rows(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[Sequence[Any]]:
+def rows(scope: Scope, *, only: Sequence[int] | None = None) -> Iterator[Sequence[str]]:
     """One row a classification, in the order of their ids.
 
     Args:
         scope: which.
         only: of these, the ones with these ids; None: all.
     """
-    names = {workflow.pk: workflow.display_name for workflow in scope.workflows}
-    label = _annotation_formatter(scope)
-    name_of = _namer(scope)
+    return _rows(scope, _Cells(text=str, jsonb=compact_jsonb), only=only)
+
+
+def lines(scope: Scope) -> Iterator[str]:
+    """The same as lines of CSV: a text that many rows repeat is quoted once."""
+    if is_imported(scope.project):
+        return map(csv_line, rows(scope))
+    return (",".join(row) + "\n" for row in _rows(scope, _Cells(text=csv_field, jsonb=_csv_jsonb)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """How a cell is written: of a text, and of a jsonb column's."""
+
+    text: Callable[[str], str]
+    jsonb: Callable[[str], str]
+
+
+def _csv_jsonb(text: str) -> str:
+    """`csv_field` of `compact_jsonb`, in one go; JSON has no line feed, so that only two characters matter."""
+    if '"' in text or "," in text:
+        return '"' + compact_jsonb(text, quotation_mark='""') + '"'
+    return compact_jsonb(text)
+
+
+def _rows(scope: Scope, cells: _Cells, *, only: Sequence[int] | None = None) -> Iterator[Sequence[str]]:
     imported = is_imported(scope.project)
     withheld = WITHHELD if scope.pseudonymised else frozenset[str]()
+    label, name_of = _annotation_formatter(scope, cells.text), _namer(scope, cells.text)
+    workflow_of, jsonb = _workflow_formatter(cells.text), cells.jsonb
+    names = {workflow.pk: workflow.display_name for workflow in scope.workflows}
+    # The statement sees one snapshot: what it says of a subject in a workflow is the same in all of its rows.
+    subjects: dict[tuple[int, int], str] = {}
     for row in stream(_statement(scope, imported=imported, chosen=only), _parameters(scope, only)):
         (
             classification_id, volunteer_id, user_id, login, ip_key, workflow_id, major, minor, created_at, gold,
-            expert, counted, metadata, annotations, subject_id, subject_metadata,
-        ) = row[:FACTS]  # fmt: skip
-        status, there, named_there = row[FACTS:FOREIGN], None, None
-        workflow_name = names[workflow_id]
+            expert, counted, metadata, annotations, subject_id, subject_metadata, *_,
+        ) = row  # fmt: skip
+        there, named_there, workflow_name = None, None, names[workflow_id]
         annotations = label(workflow_id, major, minor, annotations)
+        place = workflow_id, subject_id
         if imported:
             there = Foreign(*row[FOREIGN:])
-            status = tuple(there.status(status))
             classification_id = there.classification_id or classification_id
             workflow_id, workflow_name = there.workflow_id or workflow_id, there.workflow_name or workflow_name
             subject_id = there.subject_id or subject_id
             named_there = there.person(ip_key)
+        subject_data = subjects.get(place)
+        if subject_data is None:
+            status = row[FACTS:FOREIGN] if there is None else there.status(row[FACTS:FOREIGN])
+            if len(subjects) >= REMEMBERED_TEXTS:
+                subjects.clear()
+            subject_data = subjects[place] = jsonb(_subject_data(subject_id, workflow_id, subject_metadata, status))
         made = (
-            classification_id,
+            str(classification_id),
             *name_of(volunteer_id, user_id, login, ip_key, named_there),
-            workflow_id,
-            workflow_name,
-            f"{major}.{minor}",
+            *workflow_of(workflow_id, workflow_name, major, minor),
             created_at,
-            boolean(gold or None),
+            "true" if gold else "",
             expert,
-            _metadata(metadata, seen_before=not (counted or gold)),
+            jsonb(metadata if counted or gold else _metadata_of_a_repeat(metadata)),
             annotations,
-            _subject_data(subject_id, workflow_id, subject_metadata, status),
-            subject_id,
+            subject_data,
+            str(subject_id),
         )
         yield made if there is None else there.in_its_words(made, HEADER, withheld=withheld)
 
@@ -155,23 +188,38 @@ def _parameters(scope: Scope, only: Sequence[int] | None) -> dict[str, Any]:
     }
 
 
-def _namer(scope: Scope) -> Callable[[int, int | None, str | None, str, Named | None], Named]:
-    if scope.pseudonymised:
-        lasting = lasting_pseudonyms(scope.project.pk)
-        return lambda volunteer_id, *_: (f"volunteer-{lasting(str(volunteer_id))}", None, "")
+PrintedName = tuple[str, str, str]
+
+
+def _namer(
+    scope: Scope, quote: Callable[[str], str]
+) -> Callable[[int, int | None, str | None, str, Named | None], PrintedName]:
+    lasting = lasting_pseudonyms(scope.project.pk)
     pseudonym = pseudonyms(scope.as_of)
 
+    @lru_cache(maxsize=REMEMBERED_TEXTS)
     def name(
         volunteer_id: int, user_id: int | None, login: str | None, ip_key: str, named_there: Named | None
-    ) -> Named:
+    ) -> PrintedName:
+        if scope.pseudonymised:
+            return f"volunteer-{lasting(str(volunteer_id))}", "", ""
         if named_there is not None:
-            return named_there
+            there, number, address = named_there
+            return quote(there or ""), "" if number is None else str(number), quote(address)
         if user_id is None:
             address = pseudonym(f"volunteer:{volunteer_id}")
-            return f"not-logged-in-{address}", None, address
-        return login, user_id, pseudonym(f"ip:{ip_key}") if ip_key else ""
+            return f"not-logged-in-{address}", "", address
+        return quote(login or ""), str(user_id), pseudonym(f"ip:{ip_key}") if ip_key else ""
 
     return name
+
+
+def _workflow_formatter(quote: Callable[[str], str]) -> Callable[[int, str, int, int], tuple[str, str, str]]:
+    @lru_cache(maxsize=REMEMBERED_TEXTS)
+    def workflow(workflow_id: int, name: str, major: int, minor: int) -> tuple[str, str, str]:
+        return str(workflow_id), quote(name), f"{major}.{minor}"
+
+    return workflow
 
 
 def pseudonyms(as_of: datetime) -> Callable[[str], str]:
@@ -202,7 +250,7 @@ def _keyed(purpose: str) -> Callable[[str], str]:
     return pseudonym
 
 
-def _annotation_formatter(scope: Scope) -> Callable[[int, int, int, str], str]:
+def _annotation_formatter(scope: Scope, quote: Callable[[str], str]) -> Callable[[int, int, int, str], str]:
     versions: dict[int, list[Version]] = defaultdict(list)
     stored = WorkflowVersion.objects.filter(workflow_id__in=scope.workflow_ids).order_by("major", "minor")
     for row in stored:
@@ -212,34 +260,32 @@ def _annotation_formatter(scope: Scope) -> Callable[[int, int, int, str], str]:
     @lru_cache(maxsize=REMEMBERED_TEXTS)
     def label(workflow_id: int, major: int, minor: int, annotations: str) -> str:
         version = version_for(versions[workflow_id], major, minor)
-        return compact_json(label_annotations(parse_jsonb(annotations), version))
+        return quote(compact_json(label_annotations(parse_jsonb(annotations), version)))
 
     return label
 
 
-def _metadata(text: str, *, seen_before: bool) -> str:
-    if not seen_before:
-        return compact_jsonb(text)
+def _metadata_of_a_repeat(text: str) -> str:
     return compact_json({**parse_jsonb(text), "seen_before": True})
 
 
-@lru_cache(maxsize=REMEMBERED_TEXTS)
-def _subject_data(subject_id: int, workflow_id: int, metadata: str, status: tuple[Any, ...]) -> str:
+def _subject_data(subject_id: int, workflow_id: int, metadata: str, status: Sequence[Any]) -> str:
+    """The column's JSON, with the blanks of the subject's jsonb."""
     status_id, classifications_count, created_at, updated_at, retired_at, reason = status
-    retired = None
+    retired = "null"
     if status_id is not None:
-        retired = {
-            "id": status_id,
-            "workflow_id": workflow_id,
-            "classifications_count": classifications_count,
-            "created_at": iso_text(created_at),
-            "updated_at": iso_text(updated_at),
-            "retired_at": iso_text(retired_at),
-            "subject_id": subject_id,
-            "retirement_reason": reason or None,
-        }
+        retired = (
+            f'{{"id":{status_id},"workflow_id":{workflow_id},"classifications_count":{classifications_count},'
+            f'"created_at":{_json_time(created_at)},"updated_at":{_json_time(updated_at)},'
+            f'"retired_at":{_json_time(retired_at)},"subject_id":{subject_id},'
+            f'"retirement_reason":{compact_json(reason) if reason else "null"}}}'
+        )
     # `retired` comes first, and a subject's own key of that name takes its place, as in Panoptes.
     if '"retired"' in metadata:
-        return compact_json({str(subject_id): {"retired": retired, **parse_jsonb(metadata)}})
-    own = compact_jsonb(metadata)[1:]
-    return f'{{"{subject_id}":{{"retired":{compact_json(retired)}{"," if own != "}" else ""}{own}}}'
+        own = {"retired": parse_jsonb(retired), **parse_jsonb(metadata)}
+        return compact_json({str(subject_id): own})
+    return f'{{"{subject_id}":{{"retired":{retired}{"," if metadata != "{}" else ""}{metadata[1:]}}}'
+
+
+def _json_time(moment: datetime | None) -> str:
+    return "null" if moment is None else f'"{iso_text(moment)}"'
