@@ -6,6 +6,7 @@ docs/configuration.md lists the variables; docker-compose.yml sets them for prod
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,13 @@ JOB_SWEEP_EVERY_S = env.int("ESOCS_JOB_SWEEP_EVERY_S", 5)
 SKILL_REFIT_EVERY_S = env.int("ESOCS_SKILL_REFIT_EVERY_S", 60)
 # Of the database, while it indexes the embeddings of a new champion.
 INDEX_MEMORY_MB = env.int("ESOCS_INDEX_MEMORY_MB", 1024)
+
+# --- calls to other servers -------------------------------------------------------------------------------------
+# Origins that rules, extractors and reducers may call though they are not public or not https.
+OUTBOUND_ALLOWED: list[str] = env.list("ESOCS_OUTBOUND_ALLOWED", [])
+for origin in OUTBOUND_ALLOWED:
+    if not re.fullmatch(r"https?://[^/@?#\s]+", origin):
+        raise ImproperlyConfigured(f"ESOCS_OUTBOUND_ALLOWED: {origin!r} is no origin such as http://127.0.0.1:9000.")
 
 # --- files ------------------------------------------------------------------------------------------------------
 MEDIA_ROOT = Path(env.str("ESOCS_MEDIA_ROOT", str(VAR / "media")))

@@ -31,6 +31,7 @@ def load_settings(**environment: str) -> subprocess.CompletedProcess[str]:
     [
         ("ESOCS_JOB_LEASE_S", "abc"),
         ("ESOCS_DEBUG", "perhaps"),
+        ("ESOCS_OUTBOUND_ALLOWED", "http://127.0.0.1:9000,127.0.0.1"),
         ("DATABASE_URL", "not an address"),
         ("DATABASE_URL", "sqlite:///db.sqlite3"),
     ],
