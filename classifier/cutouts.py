@@ -75,13 +75,26 @@ def normalise_plane(pixels: NDArray[np.float32], *, background: float, noise: fl
         noise: Its standard deviation, > 0.
 
     Returns:
-        float16 (H, W) in [-1e3, 6e4]; missing pixels are 0.
+        float16 (H, W) in [-1e3, 6e4]; missing pixels are -0.0: the sky to whoever calculates, and yet told from it
+        by whoever looks at the bits.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         plane = (pixels - np.float32(background)) / np.float32(noise)
         np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
-    plane[np.isnan(plane)] = 0.0
+    plane[np.isnan(plane)] = -0.0
     return plane.astype(np.float16)
+
+
+def corner_of_cut(*, x_px: float, y_px: float, size_px: int) -> tuple[int, int]:
+    """The image's pixel (column, row) that is the first of a cut around a position."""
+    return round(x_px - (size_px - 1) / 2), round(y_px - (size_px - 1) / 2)
+
+
+def corner_of_average(shape: tuple[int, int], *, size_px: int, scale: int) -> tuple[int, int]:
+    """The image's pixel (column, row), or one beyond its edge, at which an averaged frame's first block begins."""
+    height, width = shape
+    rows_out, columns_out = -(-height // scale), -(-width // scale)
+    return -((size_px - columns_out) // 2) * scale, -((size_px - rows_out) // 2) * scale
 
 
 def cut_around(source: PixelSource, *, x_px: float, y_px: float, size_px: int) -> tuple[NDArray[np.float32], bool]:
@@ -97,8 +110,7 @@ def cut_around(source: PixelSource, *, x_px: float, y_px: float, size_px: int) -
         float32 (size_px, size_px), NaN beyond the edge; and whether any of it is beyond the edge.
     """
     height, width = source.shape
-    left = round(x_px - (size_px - 1) / 2)
-    bottom = round(y_px - (size_px - 1) / 2)
+    left, bottom = corner_of_cut(x_px=x_px, y_px=y_px, size_px=size_px)
     rows = slice(max(bottom, 0), min(bottom + size_px, height))
     columns = slice(max(left, 0), min(left + size_px, width))
     inside = rows.start < rows.stop and columns.start < columns.stop
@@ -129,7 +141,7 @@ def average_frame(source: PixelSource, *, size_px: int) -> tuple[NDArray[np.floa
     scale = max(1, -(-max(height, width) // size_px))
     rows_out, columns_out = -(-height // scale), -(-width // scale)
     square = np.full((size_px, size_px), np.nan, dtype=np.float32)
-    bottom, left = (size_px - rows_out) // 2, (size_px - columns_out) // 2
+    left, bottom = (-first // scale for first in corner_of_average(source.shape, size_px=size_px, scale=scale))
     rows_a_strip = max(1, _STRIP_VALUES // max(1, width * scale))
     for first in range(0, rows_out, rows_a_strip):
         last = min(first + rows_a_strip, rows_out)

@@ -1,11 +1,10 @@
-"""Planes and spectra for eyes: robust limits, stretch, JPEG, a 16-bit plane for the browser's own stretch.
+"""Planes and spectra for eyes: robust limits, stretch, JPEG, the numbers of a spectrum.
 
 Everything here takes planes in units of sky noise (``classifier.fits.content.Cutout``) or a ``DisplaySpectrum``.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -15,7 +14,6 @@ from typing import Literal
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import maximum_filter1d
 from scipy.sparse import csr_matrix
 
@@ -24,8 +22,6 @@ from classifier.spectrum_picture import render_spectrum
 
 __all__ = [
     "Stretch",
-    "decode_display_plane",
-    "encode_display_plane",
     "encode_jpeg",
     "enlarge",
     "render_bands",
@@ -282,30 +278,6 @@ def render_bands(bands: NDArray[np.float16], *, size_px: int = DISPLAY_SIZE_PX) 
         size_px: Longer side of the pictures.
     """
     return [encode_jpeg(picture, size_px=size_px) for picture in stretch_bands(bands)]
-
-
-def encode_display_plane(plane: NDArray[np.float16]) -> bytes:
-    """A plane for the browser's own stretch: a PNG whose red is the float16's high byte, green its low byte.
-
-    A canvas gives these bytes back exactly; blue is 0. Row 0 of the picture is the last of the file.
-
-    Args:
-        plane: float16 (H, W), in sky sigmas.
-    """
-    bits = np.ascontiguousarray(plane[::-1]).astype("<f2").view(np.uint16)
-    rgb = np.zeros((*bits.shape, 3), dtype=np.uint8)
-    rgb[..., 0] = bits >> 8
-    rgb[..., 1] = bits & 0xFF
-    output = io.BytesIO()
-    Image.fromarray(rgb).save(output, "PNG", compress_level=6)
-    return output.getvalue()
-
-
-def decode_display_plane(encoded: bytes) -> NDArray[np.float16]:
-    """The plane in a PNG of ``encode_display_plane``, float16 (H, W)."""
-    rgb = np.asarray(Image.open(io.BytesIO(encoded))).astype(np.uint16)
-    bits = (rgb[..., 0] << 8) | rgb[..., 1]
-    return bits.astype("<u2").view(np.float16)[::-1]
 
 
 def spectrum_json(spectrum: DisplaySpectrum) -> bytes:

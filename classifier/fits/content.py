@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.fits.cards import CardValue
+from classifier.fits.wcs import LocalSky
 
 Kind = Literal["image", "spectrum"]
 
@@ -61,7 +62,7 @@ class Cutout:
 
     Attributes:
         plane: float16 (size_px, size_px), (pixel - background) / noise clipped to [-1e3, 6e4]; missing pixels
-            are 0. The value in the file's units is background + noise * plane. Row 0 is the file's first.
+            are -0.0. The value in the file's units is background + noise * plane. Row 0 is the file's first.
         bands: float16 (3, size_px, size_px), red, green and blue, each in units of its own sky noise; the plane is
             then of their mean. None where the image has no three bands.
         hdu: Index of the image's HDU, the first of three bands.
@@ -71,6 +72,7 @@ class Cutout:
         ra_deg, dec_deg: Centre on the sky; None without a celestial WCS.
         size_px: Side of the plane.
         scale: Image pixels averaged into one of the plane, along each axis (1 is native).
+        sky: Where the plane's pixels lie on the sky (``classifier.fits.wcs.LocalSky``); None without a celestial WCS.
         pixel_scale_arcsec: Side of a plane's pixel on the sky; None without a celestial WCS.
         background, noise: Sky level and its standard deviation, in ``unit``; noise > 0.
         unit: BUNIT, or "".
@@ -87,6 +89,7 @@ class Cutout:
     y_px: float
     ra_deg: float | None
     dec_deg: float | None
+    sky: LocalSky | None
     size_px: int
     scale: int
     pixel_scale_arcsec: float | None

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from classifier.cutouts import (
     PixelSource,
     average_frame,
+    corner_of_average,
+    corner_of_cut,
     cut_around,
     measure_sky,
     normalise_plane,
@@ -24,7 +26,7 @@ from classifier.fits.headers import Hdu
 from classifier.fits.images import OnePlane, Scaling, mean_plane, open_images
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Stored
-from classifier.fits.wcs import CelestialWcs, celestial_wcs
+from classifier.fits.wcs import CelestialWcs, celestial_wcs, local_sky
 
 # Up to this many times the cut-out's side a target is cut out; in larger frames it would be a guess.
 TARGET_FRAME_RATIO = 4
@@ -134,6 +136,7 @@ def _default_cut(frame: _Frame, target: tuple[float | None, float | None], size_
         [square for square, _ in averaged],
         position_index=None,
         centre=((width - 1) / 2, (height - 1) / 2),
+        corner=corner_of_average(frame.shape, size_px=size_px, scale=scale),
         scale=scale,
         edge=max(height, width) <= (size_px - 1) * scale or height != width,
     )
@@ -142,7 +145,15 @@ def _default_cut(frame: _Frame, target: tuple[float | None, float | None], size_
 def _cut_at(frame: _Frame, pixel: tuple[float, float], *, size_px: int, position_index: int | None) -> Cutout:
     cuts = [cut_around(source, x_px=pixel[0], y_px=pixel[1], size_px=size_px) for source in frame.sources]
     squares = [square for square, _ in cuts]
-    return _cutout(frame, squares, position_index=position_index, centre=pixel, scale=1, edge=cuts[0][1])
+    return _cutout(
+        frame,
+        squares,
+        position_index=position_index,
+        centre=pixel,
+        corner=corner_of_cut(x_px=pixel[0], y_px=pixel[1], size_px=size_px),
+        scale=1,
+        edge=cuts[0][1],
+    )
 
 
 def _cutout(
@@ -151,6 +162,7 @@ def _cutout(
     *,
     position_index: int | None,
     centre: tuple[float, float],
+    corner: tuple[int, int],
     scale: int,
     edge: bool,
 ) -> Cutout:
@@ -168,6 +180,7 @@ def _cutout(
         y_px=centre[1],
         ra_deg=None if sky is None else sky[0],
         dec_deg=None if sky is None else sky[1],
+        sky=None if wcs is None else local_sky(wcs, corner=corner, scale=scale, size_px=square.shape[0]),
         size_px=square.shape[0],
         scale=scale,
         pixel_scale_arcsec=None if wcs is None else wcs.pixel_scale_arcsec * scale,

@@ -9,16 +9,42 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, Header
 
 # PV and SIP terms bend the plane; anything with them is left to wcslib.
 _DISTORTIONS = ("PV1_", "PV2_", "A_ORDER", "B_ORDER", "CPDIS", "D2IMDIS")
+# Points along each side of a cut-out at which its own tangent plane is fitted to the image's WCS.
+_GRID = 5
 _WCS_CARDS = re.compile(
     rb"WCSAXES|CTYPE[12]|CRVAL[12]|CRPIX[12]|CDELT[12]|CUNIT[12]|CROTA2|(?:CD|PC)[12]_[12]|PV[12]_[0-9]+"
     rb"|[AB]P?_(?:ORDER|[0-9]_[0-9])|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|NAXIS[12]?"
 )
+
+
+class LocalSky(NamedTuple):
+    """A tangent plane (TAN) that is right for one cut-out, however the image itself is projected or distorted.
+
+    Attributes:
+        ra_deg, dec_deg: The point where it touches the sky.
+        x_px, y_px: That point in the cut-out's pixels, 0-based, (0, 0) the centre of the file's first.
+        cd11, cd12, cd21, cd22: Degrees a pixel of the cut-out, as FITS means them.
+        tolerance_px: How far it is at most from the image's own WCS, on a grid over the cut-out, in its pixels.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    x_px: float
+    y_px: float
+    cd11: float
+    cd12: float
+    cd21: float
+    cd22: float
+    tolerance_px: float
 
 
 class CelestialWcs(Protocol):
@@ -29,6 +55,11 @@ class CelestialWcs(Protocol):
 
     def to_sky(self, x_px: float, y_px: float) -> tuple[float, float] | None:
         """(right ascension in [0, 360), declination), or None."""
+
+    def tangent_over(
+        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
+    ) -> tuple[TangentPlane, float] | None:
+        """The plane that fits best at these pixels, and the largest distance from it in pixels."""
 
     @property
     def pixel_scale_arcsec(self) -> float:
@@ -73,6 +104,11 @@ class TangentPlane:
         dec = math.degrees(math.atan2(math.sin(dec0) + eta * math.cos(dec0), math.hypot(xi, below)))
         return (ra % 360.0, dec) if math.isfinite(ra) and math.isfinite(dec) else None
 
+    def tangent_over(
+        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
+    ) -> tuple[TangentPlane, float] | None:
+        return self, 0.0
+
     @property
     def pixel_scale_arcsec(self) -> float:
         cd11, cd12, cd21, cd22 = self.cd
@@ -92,6 +128,35 @@ class WcslibWcs:
         sky = self._finite(self._wcs.all_pix2world, x_px, y_px)
         return None if sky is None else (sky[0] % 360.0, sky[1])
 
+    def tangent_over(
+        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
+    ) -> tuple[TangentPlane, float] | None:
+        """A linear fit to the gnomonic projection about the pixels' middle (A&A 395, 1077, section 5.1.3)."""
+        middle = self.to_sky(float(x_px.mean()), float(y_px.mean()))
+        try:
+            ra, dec = self._wcs.all_pix2world(x_px, y_px, 0)
+        except (ValueError, ArithmeticError, RuntimeError):
+            return None
+        shown = np.isfinite(ra) & np.isfinite(dec)
+        if middle is None or not shown.all():
+            return None
+        ra, dec, dec0 = np.radians(ra - middle[0]), np.radians(dec), math.radians(middle[1])
+        cosine = math.sin(dec0) * np.sin(dec) + math.cos(dec0) * np.cos(dec) * np.cos(ra)
+        xi = np.degrees(np.cos(dec) * np.sin(ra) / cosine)
+        eta = np.degrees((math.cos(dec0) * np.sin(dec) - math.sin(dec0) * np.cos(dec) * np.cos(ra)) / cosine)
+        design = np.stack([x_px, y_px, np.ones_like(x_px)], axis=1)
+        measured = np.stack([xi, eta], axis=1)
+        fitted, *_ = np.linalg.lstsq(design, measured, rcond=None)
+        cd = fitted[:2].T
+        if cosine.min() <= 0.0 or not np.isfinite(cd).all() or abs(np.linalg.det(cd)) < 1e-30:
+            return None
+        off = np.linalg.solve(cd, (design @ fitted - measured).T)
+        crpix = np.linalg.solve(cd, -fitted[2])
+        plane = TangentPlane(
+            (float(crpix[0]) + 1, float(crpix[1]) + 1), middle, (cd[0, 0], cd[0, 1], cd[1, 0], cd[1, 1])
+        )
+        return plane, float(np.hypot(*off).max())
+
     @property
     def pixel_scale_arcsec(self) -> float:
         cd = self._wcs.pixel_scale_matrix
@@ -104,6 +169,30 @@ class WcslibWcs:
         except (ValueError, ArithmeticError, RuntimeError):  # wcslib's and astropy's non-convergence
             return None
         return (a, b) if math.isfinite(a) and math.isfinite(b) else None
+
+
+def local_sky(wcs: CelestialWcs, *, corner: tuple[int, int], scale: int, size_px: int) -> LocalSky | None:
+    """Where the pixels of a cut-out lie on the sky.
+
+    Args:
+        wcs: Of the image.
+        corner: The image's pixel (column, row), 0-based, at which the cut-out's first pixel begins.
+        scale: Image pixels averaged into one of the cut-out, along each axis.
+        size_px: Side of the cut-out.
+    """
+    steps = np.linspace(0.0, size_px * scale - 1.0, _GRID)
+    x_px, y_px = (axis.ravel() for axis in np.meshgrid(corner[0] + steps, corner[1] + steps))
+    found = wcs.tangent_over(x_px=x_px, y_px=y_px)
+    if found is None:
+        return None
+    plane, tolerance_px = found
+    # A block's centre lies half a block from where it begins, less half a pixel.
+    x, y = (
+        (reference - 1 - first - (scale - 1) / 2) / scale for reference, first in zip(plane.crpix, corner, strict=True)
+    )
+    cd = [float(value) * scale for value in plane.cd]
+    sky = LocalSky(plane.crval[0], plane.crval[1], x, y, cd[0], cd[1], cd[2], cd[3], tolerance_px / scale)
+    return sky if all(map(math.isfinite, sky)) else None
 
 
 def celestial_wcs(header: Header) -> CelestialWcs | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from classifier.fits.content import Cutout, CutSpec, FitsContent, HeaderFacts, Spectrum
 from classifier.fits.errors import FITS_ERRORS, FitsError, UnreadableError
+from classifier.fits.wcs import LocalSky
 
 LENGTHS = struct.Struct("<II")
 MAX_HEAD_BYTES = 64 * 1024 * 1024
@@ -74,7 +75,7 @@ def decode_answer(head: bytes, body: bytes) -> FitsContent:
             facts=HeaderFacts(**answer["facts"]),
             sha256=answer["sha256"],
             size_bytes=answer["size_bytes"],
-            images=tuple(Cutout(**_rebuilt(image, body)) for image in answer["images"]),
+            images=tuple(_cutout(image, body) for image in answer["images"]),
             spectrum=None if spectrum is None else Spectrum(**_rebuilt(spectrum, body)),
             width_px=answer["width_px"],
             height_px=answer["height_px"],
@@ -114,6 +115,11 @@ def _plain(thing: HeaderFacts | Cutout | Spectrum, body: _Body) -> dict[str, Any
 
 def _rebuilt(plain: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     return {name: _array(value, body) if isinstance(value, dict) else value for name, value in plain.items()}
+
+
+def _cutout(plain: Mapping[str, Any], body: bytes) -> Cutout:
+    sky = plain["sky"]
+    return Cutout(**{**_rebuilt(plain, body), "sky": None if sky is None else LocalSky(*map(float, sky))})
 
 
 def _array(described: Mapping[str, Any], body: bytes) -> NDArray[Any]:

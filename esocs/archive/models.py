@@ -115,6 +115,11 @@ class Plane(models.Model):
     y_px = models.FloatField(null=True)
     ra_deg = models.FloatField(null=True)
     dec_deg = models.FloatField(null=True)
+    sky = ArrayField(
+        models.FloatField(),
+        null=True,
+        help_text="Its tangent plane: RA, Dec, x, y, four of the CD matrix, tolerance (classifier.fits.wcs.LocalSky).",
+    )
     size_px = models.PositiveIntegerField(null=True, help_text="Side of the cut-out in the product's pixels.")
     scale = models.PositiveIntegerField(default=1, help_text="Product pixels averaged into one of the plane.")
     background = models.FloatField(default=0.0, help_text="Value in the file = background + noise × plane.")

@@ -265,6 +265,7 @@ def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> 
                 y_px=cut.y_px,
                 ra_deg=cut.ra_deg,
                 dec_deg=cut.dec_deg,
+                sky=None if cut.sky is None else list(cut.sky),
                 size_px=cut.size_px * cut.scale,
                 scale=cut.scale,
                 background=cut.background,

@@ -122,6 +122,7 @@ class QueuedSubject:
     metadata: dict[str, Any]
     locations: list[tuple[str, str]]
     spectrum_data_url: str | None
+    plane_url: str | None
     created_at: datetime
     updated_at: datetime
     selected_at: datetime
@@ -188,13 +189,14 @@ def _queued(row: tuple[Any, ...]) -> QueuedSubject:
     subject_id, kind, metadata, created_at, updated_at, selected_at, media = row
     media = json.loads(media) if isinstance(media, str) else media or []
     locations = [(media_type, settings.MEDIA_URL + path) for role, media_type, path in media if role == "location"]
-    data = [settings.MEDIA_URL + path for role, _, path in media if role == "spectrum_data"]
+    numbers = {role: settings.MEDIA_URL + path for role, _, path in media if role != "location"}
     return QueuedSubject(
         subject_id=subject_id,
         kind=kind,
         metadata=json.loads(metadata) if isinstance(metadata, str) else metadata,
         locations=locations,
-        spectrum_data_url=data[0] if data else None,
+        spectrum_data_url=numbers.get("spectrum_data"),
+        plane_url=numbers.get("plane"),
         created_at=created_at,
         updated_at=updated_at,
         selected_at=selected_at,

@@ -226,7 +226,7 @@ def subject_document(subject: Subject, *, site: str, uploads: Mapping[int, str] 
     """
     uploads = uploads or {}
     media = list(subject.media.all())
-    data = [row for row in media if row.role == Media.Role.SPECTRUM_DATA]
+    numbers = {row.role: row.url for row in media if row.role != Media.Role.LOCATION}
     members = list(subject.set_members.all())
     return {
         "id": str(subject.pk),
@@ -239,7 +239,12 @@ def subject_document(subject: Subject, *, site: str, uploads: Mapping[int, str] 
         ],
         "created_at": timestamp(subject.created_at),
         "updated_at": timestamp(subject.updated_at),
-        "esocs": {"kind": subject.kind, "spectrum_data": site + data[0].url if data else None},
+        "esocs": _numbers_document(
+            subject.kind,
+            spectrum_data=numbers.get(Media.Role.SPECTRUM_DATA),
+            plane=numbers.get(Media.Role.PLANE),
+            site=site,
+        ),
         "links": {
             "project": str(subject.project_id),
             "collections": ids_of(subject.collections.all()),
@@ -249,9 +254,17 @@ def subject_document(subject: Subject, *, site: str, uploads: Mapping[int, str] 
     }
 
 
+def _numbers_document(kind: str, *, spectrum_data: str | None, plane: str | None, site: str) -> Document:
+    """What a subject has beside Panoptes' members: the numbers behind what is shown."""
+    return {
+        "kind": kind,
+        "spectrum_data": spectrum_data and site + spectrum_data,
+        "plane": plane and site + plane,
+    }
+
+
 def queued_subject_document(subject: QueuedSubject, *, site: str, project_id: int) -> Document:
     """A subject as the queue hands it out. Nothing that this volunteer saw or that has retired is ever handed out."""
-    data = subject.spectrum_data_url
     return {
         "id": str(subject.subject_id),
         "href": f"/subjects/{subject.subject_id}",
@@ -266,7 +279,9 @@ def queued_subject_document(subject: QueuedSubject, *, site: str, project_id: in
         "favorite": False,
         "selection_state": "normal",
         "selected_at": timestamp(subject.selected_at),
-        "esocs": {"kind": subject.kind, "spectrum_data": site + data if data else None},
+        "esocs": _numbers_document(
+            subject.kind, spectrum_data=subject.spectrum_data_url, plane=subject.plane_url, site=site
+        ),
         "links": {"project": str(project_id), "collections": [], "subject_sets": [], "set_member_subjects": []},
     }
 

@@ -41,7 +41,9 @@ def _ref(name: str) -> Schema:
 RESOURCE_LINK = object_of(href=TEXT, type=TEXT)
 SUBJECT_LINKS = object_of(project=ID, collections=IDS, subject_sets=IDS, set_member_subjects=IDS)
 ESOCS_SUBJECT = object_of(
-    kind={"type": "string", "enum": ["image", "spectrum"]}, spectrum_data=nullable({"type": "string", "format": "uri"})
+    kind={"type": "string", "enum": ["image", "spectrum"]},
+    spectrum_data=nullable({"type": "string", "format": "uri"}),
+    plane=nullable({"type": "string", "format": "uri"}),
 )
 LOCATIONS: Schema = {
     "type": "array",

@@ -205,6 +205,7 @@ class Media(models.Model):
     class Role(models.TextChoices):
         LOCATION = "location"
         SPECTRUM_DATA = "spectrum_data"
+        PLANE = "plane"
 
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="media")
     role = models.CharField(max_length=16, choices=Role, default=Role.LOCATION)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.functions import Lower
 from django.utils.text import slugify
 from numpy.typing import NDArray
 
+from classifier import display_plane
 from classifier.errors import EsocsError
-from classifier.rendering import DISPLAY_SIZE_PX, render_bands, render_planes, spectrum_json
+from classifier.rendering import DISPLAY_SIZE_PX, render_bands, render_planes, sky_limits, spectrum_json
 from classifier.shards import open_shard
 from classifier.spectrum_picture import render_spectrum
 from esocs.accounts.models import User
@@ -180,6 +181,7 @@ def render_subjects(subjects: Iterable[Subject]) -> Callable[[], None]:
     Pictures are made once, when a subject is routed to people, never while it is scored (DESIGN §6).
     """
     wanted = {subject.pk: subject for subject in subjects if subject.plane_id is not None}
+    prefetch_related_objects(list(wanted.values()), "plane__shard", "plane__product")
     have = set(Media.objects.filter(subject_id__in=wanted).values_list("subject_id", flat=True))
     media: list[Media] = []
     by_shard: dict[Shard, list[Subject]] = {}
@@ -209,14 +211,25 @@ def _render_images(shard: Shard, subjects: list[Subject]) -> list[Media]:
     for start in range(0, len(subjects), RENDER_BATCH):
         batch = subjects[start : start + RENDER_BATCH]
         indices = [_plane(subject).shard_index for subject in batch]
-        for subject, jpeg in zip(batch, _jpegs(shard, planes, indices), strict=True):
+        bands = read_bands(shard, indices)
+        for subject, jpeg in zip(batch, _jpegs(planes, indices, bands), strict=True):
             media.append(_store(subject, jpeg, "image/jpeg", ".jpg", size_px=(DISPLAY_SIZE_PX, DISPLAY_SIZE_PX)))
+            samples = bands.get(_plane(subject).shard_index, planes[_plane(subject).shard_index])
+            media.append(
+                _store(
+                    subject,
+                    _display_plane(_plane(subject), samples),
+                    display_plane.MEDIA_TYPE,
+                    display_plane.EXTENSION,
+                    role=Media.Role.PLANE,
+                    size_px=(samples.shape[-1], samples.shape[-2]),
+                )
+            )
     return media
 
 
-def _jpegs(shard: Shard, planes: NDArray[np.float16], indices: list[int]) -> list[bytes]:
+def _jpegs(planes: NDArray[np.float16], indices: list[int], bands: dict[int, NDArray[np.float16]]) -> list[bytes]:
     """Planes in grey, and in colour those of which the file held three bands."""
-    bands = read_bands(shard, indices)
     pictures: dict[int, bytes] = {}
     if bands:
         pictures |= zip(bands, render_bands(np.stack(list(bands.values()))), strict=True)
@@ -224,6 +237,20 @@ def _jpegs(shard: Shard, planes: NDArray[np.float16], indices: list[int]) -> lis
     if grey:
         pictures |= zip(grey, render_planes(np.stack([planes[index] for index in grey])), strict=True)
     return [pictures[index] for index in indices]
+
+
+def _display_plane(plane: Plane, samples: NDArray[np.float16]) -> bytes:
+    """What the browser stretches itself, beside the picture that it shows first."""
+    brightness = samples if samples.ndim == 2 else samples.astype(np.float32).mean(axis=0).astype(np.float16)
+    [(low, high)] = sky_limits(brightness[np.newaxis]).tolist()
+    return display_plane.encode_display_plane(
+        samples,
+        limits=(low, high),
+        background=plane.background,
+        noise=plane.noise,
+        unit=str(plane.product.header.get("BUNIT", "")),
+        sky=plane.sky,
+    )
 
 
 def _render_spectra(shard: Shard, subjects: list[Subject]) -> list[Media]:

@@ -24,8 +24,6 @@ from classifier.fits.spectra import NETWORK_WAVELENGTHS_NM
 from classifier.rendering import (
     DISPLAY_SIZE_PX,
     Stretch,
-    decode_display_plane,
-    encode_display_plane,
     encode_jpeg,
     enlarge,
     render_bands,
@@ -200,12 +198,6 @@ def test_enlarging_agrees_with_pillow_and_keeps_proportions() -> None:
     theirs = np.asarray(Image.fromarray(smooth).resize((424, 331), Image.Resampling.BICUBIC))
     assert ours.shape == (331, 424)
     assert np.abs(ours.astype(int) - theirs)[6:-6, 6:-6].max() <= 1
-
-
-@given(hnp.arrays(np.float16, (8, 6), elements=st.floats(width=16)))
-def test_the_display_plane_comes_back_bit_for_bit(plane: NDArray[np.float16]) -> None:
-    decoded = decode_display_plane(encode_display_plane(plane))
-    assert np.array_equal(np.ascontiguousarray(decoded).view(np.uint16), plane.view(np.uint16))
 
 
 def test_a_spectrum_is_drawn_with_axes_and_band() -> None:

@@ -28,7 +28,7 @@ def test_a_queued_subject_carries_what_a_classifier_needs(client: Client, workfl
     [document] = answer.json()["subjects"]
     assert document["id"] == str(subject.pk)
     assert document["metadata"] == {"object": "M 51", "#hidden": 1}
-    assert document["esocs"] == {"kind": "image", "spectrum_data": None}
+    assert document["esocs"] == {"kind": "image", "spectrum_data": None, "plane": None}
     assert document["selection_state"] == "normal"
     assert document["selected_at"].endswith("Z")
     for fact in ("retired", "already_seen", "finished_workflow", "user_has_finished_workflow", "favorite"):
@@ -56,7 +56,11 @@ def test_a_spectrum_brings_the_address_of_its_data(client: Client) -> None:
     shown = client.get(f"/api/subjects/{subject.pk}").json()["subjects"][0]
     [queued] = client.get(f"/api/subjects/queued?workflow_id={workflow.pk}").json()["subjects"]
     for document in (shown, queued):
-        assert document["esocs"] == {"kind": "spectrum", "spectrum_data": "http://testserver/media/ab/data.json"}
+        assert document["esocs"] == {
+            "kind": "spectrum",
+            "spectrum_data": "http://testserver/media/ab/data.json",
+            "plane": None,
+        }
         [[media_type]] = document["locations"]
         assert media_type == "image/png"
 

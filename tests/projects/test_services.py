@@ -6,10 +6,12 @@ import json
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.conf import settings
 from PIL import Image
 
+from classifier.display_plane import decode_display_plane
 from esocs.archive.models import Product
 from esocs.projects import from_planes, queries, services
 from esocs.projects.models import Media, SetMemberSubject, Subject, WorkflowVersion
@@ -138,7 +140,7 @@ def test_a_picture_is_rendered_once_under_an_unguessable_name_with_its_extension
     subjects = list(Subject.objects.filter(kind="image").select_related("plane__shard"))
     services.render_subjects(subjects)()
     files = sorted(path.relative_to(settings.MEDIA_ROOT) for path in Path(settings.MEDIA_ROOT).rglob("*.jpg"))
-    media = list(Media.objects.order_by("path"))
+    media = list(Media.objects.filter(role="location").order_by("path"))
     assert [item.path for item in media] == [str(file) for file in files]
     assert len(media) == len(subjects) == 2
     for item in media:
@@ -151,8 +153,23 @@ def test_a_picture_is_rendered_once_under_an_unguessable_name_with_its_extension
         with Image.open(content) as picture:
             assert (picture.format, picture.size) == ("JPEG", (item.width_px, item.height_px))
     services.render_subjects(subjects)()
-    assert Media.objects.count() == 2
+    assert Media.objects.filter(role="location").count() == 2
     assert len(list(Path(settings.MEDIA_ROOT).rglob("*.jpg"))) == 2
+
+
+def test_beside_a_picture_lie_its_own_samples(products: list[int]) -> None:
+    project = make_project()
+    from_planes.make_subjects(project=project, product_ids=products)
+    [subject, *_] = Subject.objects.filter(kind="image").select_related("plane__shard", "plane__product")
+    services.render_subjects([subject])()
+    media = Media.objects.get(role="plane")
+    assert (media.media_type, media.path[-4:], media.position) == ("application/octet-stream", ".bin", 0)
+    head, samples = decode_display_plane((Path(settings.MEDIA_ROOT) / media.path).read_bytes())
+    assert subject.plane is not None
+    stored = np.load(settings.SHARD_ROOT / subject.plane.shard.path)[subject.plane.shard_index]
+    assert np.array_equal(samples[0][::-1].view(np.uint16), stored.view(np.uint16))
+    assert (head["background"], head["noise"]) == (subject.plane.background, subject.plane.noise)
+    assert (media.width_px, media.height_px) == (head["width"], head["height"])
 
 
 def test_a_spectrum_gets_a_picture_and_its_numbers(products: list[int]) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from classifier.fits.content import Cutout, CutSpec, FitsContent
 from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError
 from classifier.fits.limits import Limits
 from classifier.fits.parsing import parse_file
+from classifier.fits.wcs import TangentPlane
 from tests.classifier.fits.files import WCS_CARDS, empty_primary, galaxy, image_hdu, write_image
 
 
@@ -226,3 +229,42 @@ def test_genuine_images_are_read(real_data: Path, name: str, size_px: tuple[int,
     assert (content.width_px, content.height_px) == size_px
     assert cutout.scale == scale
     assert cutout.plane.max() > 50
+
+
+PV_CARDS = [
+    *((name, {"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV"}.get(str(name), value)) for name, value in WCS_CARDS),
+    ("PV1_1", 1.0), ("PV1_4", 0.02), ("PV2_1", 1.0), ("PV2_6", -0.015),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cards", "tolerance_px"), [(WCS_CARDS, 1e-9), (PV_CARDS, 0.1)])
+@pytest.mark.parametrize("shape", [(400, 384), (60, 100), (160, 200), (1000, 700)])
+def test_every_pixel_of_a_cutout_knows_its_place_on_the_sky(
+    tmp_path: Path, cards: list[tuple[str, object]], tolerance_px: float, shape: tuple[int, int]
+) -> None:
+    # Each pixel's value is its own index, so that the cut-out itself tells which pixels of the image it shows.
+    index = np.arange(shape[0] * shape[1], dtype=np.float64).reshape(shape)
+    path = write_image(tmp_path / "a.fits", index, cards)
+    position = CutSpec(positions=((150.0, -30.0),)) if shape == (160, 200) else None
+    (cutout,) = parse(path, position).images
+    assert cutout.sky is not None
+    assert cutout.sky.tolerance_px <= tolerance_px
+    oracle = WCS(fits.getheader(path))
+    sky = cutout.sky
+    plane = TangentPlane(
+        (sky.x_px + 1, sky.y_px + 1), (sky.ra_deg, sky.dec_deg), (sky.cd11, sky.cd12, sky.cd21, sky.cd22)
+    )
+    shown = np.argwhere(~((cutout.plane == 0) & np.signbit(cutout.plane)))
+    first, last = shown.min(axis=0), shown.max(axis=0)
+    for row, column in (first, last - 1, (first + last) // 2):
+        # Blocks begin at the image's own corner, in the middle of the plane where it does not fill it.
+        scale = cutout.scale
+        if position:
+            place = (column + round(cutout.x_px - 63.5), row + round(cutout.y_px - 63.5))
+        else:
+            place = ((column - first[1]) * scale + (scale - 1) / 2, (row - first[0]) * scale + (scale - 1) / 2)
+        expected = [float(value) for value in oracle.all_pix2world(*place, 0)]
+        found = plane.to_sky(column, row)
+        assert found is not None
+        off = math.hypot((found[0] - expected[0]) * math.cos(math.radians(expected[1])), found[1] - expected[1])
+        assert off / (1e-4 * scale) < max(tolerance_px, 1e-6) * 1.5
