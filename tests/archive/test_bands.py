@@ -58,7 +58,7 @@ def test_the_volunteer_sees_colour_where_the_file_holds_it_and_grey_elsewhere(tm
     run_jobs()
     render_subjects(Subject.objects.select_related("plane__shard"))()
     modes = {}
-    for media in Media.objects.select_related("subject__plane__product"):
+    for media in Media.objects.filter(role="location").select_related("subject__plane__product"):
         plane = media.subject.plane
         assert plane is not None
         picture = Image.open(io.BytesIO((Path(settings.MEDIA_ROOT) / media.path).read_bytes()))

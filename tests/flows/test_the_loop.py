@@ -161,7 +161,8 @@ def test_fits_come_in_and_a_catalogue_goes_out_and_doing_it_all_again_changes_no
     assert decisions.count("volunteers") + decisions.count("audit") == IMAGES - SEED - CALIBRATION
     open_statuses = SubjectStatus.objects.filter(state="open", audience="volunteers")
     assert open_statuses.count() == IMAGES - SEED - CALIBRATION
-    assert Media.objects.count() == SubjectStatus.objects.count() == IMAGES
+    assert Media.objects.filter(role="location").count() == SubjectStatus.objects.count() == IMAGES
+    assert Media.objects.filter(role="plane").count() == IMAGES
     assert Consensus.objects.filter(status__in=open_statuses).count() == open_statuses.count()
 
     loop.vote()

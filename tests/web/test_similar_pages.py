@@ -135,7 +135,7 @@ def test_a_picture_is_made_when_somebody_looks_and_once(visit: Open, pool: list[
     text = visit("oddest").content.decode()
     assert f"results/{pool[-1]}/picture/" in text
     answer = visit(f"results/{pool[-1]}/picture")
-    media = Media.objects.get(subject=pool[-1])
+    media = Media.objects.get(subject=pool[-1], role="location")
     assert (answer.status_code, answer["Location"]) == (302, media.url)
     assert visit(f"results/{pool[-1]}/picture")["Location"] == media.url
     assert media.url in visit("oddest").content.decode()
