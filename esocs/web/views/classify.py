@@ -64,6 +64,7 @@ def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bo
             "first_task": workflow.first_task,
             "tasks": workflow.tasks,
             "strings": workflow.strings,
+            "steps": workflow.steps,
         },
         "urls": {
             "queue": queue_url,

@@ -58,10 +58,14 @@ export class KeysDialog {
       if (dialog.open) this.render();
       writeKeysInPage(keyboard);
     });
-    // Questions come and go; their new buttons get their keys before they are painted.
+    // Questions come and go, and keys pass from one to another; they are written before they are painted.
     new MutationObserver(() => {
       writeKeysInPage(keyboard);
-    }).observe(document.querySelector(".task") ?? document.body, { childList: true, subtree: true });
+    }).observe(document.querySelector(".task") ?? document.body, {
+      childList: true,
+      subtree: true,
+      attributeFilter: ["data-action-key"],
+    });
     writeKeysInPage(keyboard);
   }
 

@@ -39,7 +39,7 @@ function answerActions(session: Session): Action[] {
       session.walk.moveFocus(step);
     },
   }));
-  return [...digits, ...steps, ...session.walk.keyActions.map((action) => ({ ...action, group }))];
+  return [...digits, ...steps, ...session.walk.keyActions];
 }
 
 /** What can be done on the page besides looking and answering. */
@@ -60,7 +60,7 @@ function pageActions(session: Session, help: () => void): Action[] {
 }
 
 function setUpKeys(view: View, session: Session): void {
-  const keyboard = new Keyboard({ viewer: view.viewer });
+  const keyboard = new Keyboard({ viewer: view.viewer, drawing: session.stage.overlay });
   const dialog = new KeysDialog(view.keys, keyboard);
   const help = (): void => {
     dialog.show();

@@ -1,27 +1,14 @@
 // The shapes that the classify page reads and writes: Panoptes' tasks, subjects and annotations.
 
-export interface Answer {
-  label: string;
-  next?: string | null;
-}
+import type { Annotation, Asked } from "./tasks/types";
 
-export interface Task {
-  type: string;
-  question?: string;
-  help?: string;
-  required?: boolean;
-  next?: string | null;
-  answers?: Answer[];
-}
+export type { Annotation };
 
-export interface Workflow {
+export interface Workflow extends Asked {
   id: string;
   version: string;
   kind: "image" | "spectrum";
   display_name: string;
-  first_task: string;
-  tasks: Record<string, Task>;
-  strings: Record<string, string>;
 }
 
 export interface PageData {
@@ -39,11 +26,6 @@ export interface Subject {
   locations: Record<string, string>[];
   /** Where a spectrum's numbers lie, if the subject is one. */
   spectrumUrl: string | null;
-}
-
-export interface Annotation {
-  task: string;
-  value: number | null;
 }
 
 export interface Dimensions {

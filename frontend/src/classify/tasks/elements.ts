@@ -1,9 +1,16 @@
 // The part of the page that tasks are written into, found once.
 
 export interface TaskElements {
-  question: HTMLElement;
-  help: HTMLElement;
-  answers: HTMLElement;
+  /** Holds all of the following, so that Enter in a field goes on. */
+  form: HTMLFormElement;
+  /** Where the tasks of a step stand. */
+  step: HTMLElement;
+  shortcuts: HTMLElement;
+  /** Why the walk cannot go on. */
+  missing: HTMLElement;
+  next: HTMLButtonElement;
+  /** Read aloud; not seen. */
+  status: HTMLElement;
   back: HTMLButtonElement;
 }
 
@@ -15,9 +22,12 @@ function find<T extends Element>(selector: string, type: new () => T): T {
 
 export function findTaskElements(): TaskElements {
   return {
-    question: find("#question", HTMLElement),
-    help: find("#task-help", HTMLElement),
-    answers: find("#answers", HTMLElement),
+    form: find("#task-form", HTMLFormElement),
+    step: find("#task-step", HTMLElement),
+    shortcuts: find("#task-shortcuts", HTMLElement),
+    missing: find("#task-missing", HTMLElement),
+    next: find("#task-next", HTMLButtonElement),
+    status: find("#task-status", HTMLElement),
     back: find("#back", HTMLButtonElement),
   };
 }

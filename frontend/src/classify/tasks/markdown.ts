@@ -60,7 +60,8 @@ function mark(whole: string, found: Record<string, string | undefined>, allowed:
     link.append(inline(found.text, { links: false }));
     return link;
   }
-  const name = found.code !== undefined ? "code" : (found.bold ?? found.bold2) !== undefined ? "strong" : "em";
+  const name =
+    found.code !== undefined ? "code" : (found.bold ?? found.bold2) !== undefined ? "strong" : "em";
   const element = document.createElement(name);
   const words = found.code ?? found.bold ?? found.bold2 ?? found.italic ?? found.italic2 ?? "";
   element.append(found.code === undefined ? inline(words, allowed) : words);

@@ -49,7 +49,8 @@ export function stepAfter(workflow: Asked, path: readonly Step[], values: Values
   const byAnswer = tasks
     .map(([key, task]) => chosenAnswer(task, values.get(key))?.next)
     .find((next) => stepOf(workflow, next));
-  const next = byAnswer ?? own ?? workflow.tasks[step.key]?.next ?? tasks.find(([, task]) => task?.next)?.[1]?.next;
+  const next =
+    byAnswer ?? own ?? workflow.tasks[step.key]?.next ?? tasks.find(([, task]) => task?.next)?.[1]?.next;
   const found = stepOf(workflow, next);
   return found && !path.some((passed) => passed.key === found.key) ? found : null;
 }

@@ -7,7 +7,7 @@ export interface Answer {
   unsure?: boolean;
 }
 
-export interface Option {
+export interface SelectOption {
   label: string;
   value: string;
 }
@@ -22,7 +22,7 @@ export interface Select {
   /** The id of another list, on whose choice this one's options depend. */
   condition?: string;
   /** By the choices before, joined by `;`; under `*` where it depends on none. */
-  options?: Record<string, Option[]>;
+  options?: Record<string, SelectOption[]>;
 }
 
 export interface DrawingTool {

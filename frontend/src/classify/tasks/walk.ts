@@ -1,9 +1,18 @@
-// A volunteer's way through a workflow's tasks about one subject. Tasks may lead on to one another; the walk ends in a
-// full set of annotations.
+// A volunteer's way through a workflow's tasks about one subject: which step is shown, what was answered, what is sent
+// in the end. The annotations are flat and of Panoptes' older kind, which its tools and the crowd's summaries read.
 
-import type { Annotation, Task, Workflow } from "../types";
+import "./tasks.css";
+import { t } from "../../shared/i18n";
+import type { Action } from "../keyboard";
 import type { Viewport } from "../viewport";
 import type { TaskElements } from "./elements";
+import { drawingActions } from "../drawing/keys";
+import type { DrawingView } from "../drawing/drawing-view";
+import { DRAWN, fetchKinds, viewOf, type Fetched } from "./kinds";
+import { inline } from "./markdown";
+import { firstStep, pathOf, shortcutsOf, stepAfter, type Step } from "./path";
+import type { Annotation, Asked, Task } from "./types";
+import { button, keyCap, type TaskContext, type TaskView } from "./view";
 
 export interface TaskWalkEvents {
   /** Every question about this subject is answered; `summary` says the last answer in a few words. */
@@ -12,168 +21,406 @@ export interface TaskWalkEvents {
   onChange(): void;
 }
 
-/** What a key does on this page; `defaultKeys` as `KeyboardEvent.key` names them. */
-export interface KeyAction {
-  id: string;
-  label: string;
-  defaultKeys: string[];
-  run: () => void;
-}
-
-const KEYED_ANSWERS = 9;
+const KEYED = 9;
+/** Of a control that does something else with Enter. */
+const TAKES_ENTER = "a[href], button, summary, select, textarea, [role=button], [role=application]";
 
 export class TaskWalk {
-  private taskKey: string;
-  private given: Annotation[] = [];
+  private step: Step;
+  /** The steps before this one. */
+  private passed: Step[] = [];
+  /** Everything answered about this subject, also on ways that were left again. */
+  private readonly given = new Map<string, unknown>();
+  private readonly views = new Map<string, TaskView>();
+  private readonly fetched: Fetched = {};
   private enabled = false;
+  private pressed: HTMLElement[] = [];
+  /** What a digit presses at present. */
+  private capped: HTMLElement[] = [];
+  private readonly context: TaskContext;
 
   /** @param viewport What marks are drawn on; null on a page that shows nothing to draw on. */
   constructor(
-    private readonly workflow: Workflow,
+    private readonly workflow: Asked,
     private readonly elements: TaskElements,
-    _viewport: Viewport | null,
+    viewport: Viewport | null,
     private readonly events: TaskWalkEvents,
   ) {
-    this.taskKey = workflow.first_task;
-    elements.back.addEventListener("click", () => {
-      this.back();
-    });
-    elements.answers.addEventListener("click", (event) => {
-      const button = (event.target as Element).closest<HTMLButtonElement>("button[data-answer]");
-      if (button) this.choose(Number(button.dataset.answer));
-    });
+    this.step = firstStep(workflow);
+    this.context = {
+      viewport,
+      text: (key) => (key === undefined ? "" : (workflow.strings[key] ?? key)),
+      onChange: () => {
+        this.onChange();
+      },
+      onAnswered: () => {
+        if (this.step.taskKeys.length === 1) this.next();
+        else this.onChange();
+      },
+      onChoosers: () => {
+        this.writeCaps();
+      },
+      announce: (text) => {
+        this.announce(text);
+      },
+    };
+    this.listen();
     this.render();
+    void this.fetchKinds();
   }
 
-  /** What was answered so far about this subject. */
+  /** What was answered so far about this subject, on the path that leads here. */
   get annotations(): Annotation[] {
-    return this.given.map((annotation) => ({ ...annotation }));
+    return this.path.flatMap((step, place) =>
+      step.taskKeys
+        .filter((key) => place < this.path.length - 1 || this.given.has(key))
+        .map((key) => this.annotation(key)),
+    );
   }
 
   /** What keys do while tasks are asked; digits answer by `choose`. */
-  get keyActions(): KeyAction[] {
+  get keyActions(): Action[] {
+    const group = t("Answer");
+    const drawn = Object.values(this.workflow.tasks).some((task) => DRAWN.has(task.type));
+    const drawing = drawn ? drawingActions((command) => this.drawing?.command(command) ?? false) : [];
     return [
       {
-        id: "task.back",
-        label: "Back to the previous question",
-        defaultKeys: ["b"],
-        run: () => {
-          this.back();
-        },
+        id: "task.next",
+        label: t("Go on to the next question, or finish"),
+        group,
+        defaultKeys: ["Enter"],
+        run: () => this.enter(),
       },
+      {
+        id: "task.unsure",
+        label: t("Answer that you cannot tell"),
+        group,
+        defaultKeys: ["0"],
+        run: () => this.chooseUnsure(),
+      },
+      {
+        id: "task.back",
+        label: t("Back to the previous question"),
+        group,
+        defaultKeys: ["b"],
+        run: () => this.back(),
+      },
+      ...drawing,
     ];
   }
 
   /** Begin again at the first question, for a new subject. */
   restart(): void {
-    this.given = [];
-    if (this.taskKey !== this.workflow.first_task) this.goTo(this.workflow.first_task);
-    this.elements.back.hidden = true;
+    this.given.clear();
+    for (const view of this.views.values()) view.write(undefined);
+    this.goTo([firstStep(this.workflow)]);
   }
 
   /** Take up answers that were given before, at the last question of their path, so that they can be changed. */
   restore(annotations: Annotation[]): void {
-    this.given = annotations.slice(0, -1).map((annotation) => ({ ...annotation }));
-    this.goTo(annotations.at(-1)?.task ?? this.workflow.first_task);
+    this.given.clear();
+    for (const view of this.views.values()) view.write(undefined);
+    for (const { task, value } of annotations) this.given.set(task, value);
+    this.goTo(pathOf(this.workflow, this.given));
   }
 
   /** Answers are taken only while there is something to look at. */
   setEnabled(enabled: boolean): void {
     if (this.enabled === enabled) return;
     this.enabled = enabled;
-    // aria-disabled keeps the focus where it is; `disabled` would throw it to the top of the page.
-    for (const button of this.buttons()) button.setAttribute("aria-disabled", String(!enabled));
+    this.writeEnabled();
   }
 
-  /** Give the answer at `index`; false when there is none or nothing is being asked. */
+  /** Press the answer, tool or choice at `index` of the step; false when there is none or nothing is being asked. */
   choose(index: number): boolean {
-    const task = this.task;
-    const answer = task?.answers?.[index];
-    if (!this.enabled || !task || !answer) return false;
-    this.flash(index);
-    this.given.push({ task: this.taskKey, value: index });
-    const next = answer.next ?? task.next;
-    this.events.onChange();
-    if (next && this.workflow.tasks[next] && !this.given.some((given) => given.task === next))
-      this.goTo(next);
-    else this.events.onComplete(this.annotations, this.text(answer.label));
+    const element = this.choosers()[index];
+    if (!this.enabled || !element) return false;
+    this.feel(element);
+    element.click();
     return true;
   }
 
-  /** Back to the question before; its answer is taken back. */
-  back(): void {
-    const last = this.given.pop();
-    if (!last) return;
-    this.goTo(last.task);
-    this.events.onChange();
+  /** Back to the step before, its answers as they were given. False at the first. */
+  back(): boolean {
+    if (this.path.length < 2) return false;
+    this.keep();
+    this.goTo(this.path.slice(0, -1));
+    this.onChange();
+    return true;
   }
 
   /** Move the keyboard's focus among the answers. */
   moveFocus(step: number): void {
-    const buttons = this.buttons();
-    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
-    const to = at < 0 ? (step > 0 ? 0 : buttons.length - 1) : (at + step + buttons.length) % buttons.length;
-    buttons[to]?.focus();
+    const choosers = this.choosers();
+    const at = choosers.indexOf(document.activeElement as HTMLElement);
+    const to =
+      at < 0 ? (step > 0 ? 0 : choosers.length - 1) : (at + step + choosers.length) % choosers.length;
+    choosers[to]?.focus();
   }
 
-  private get task(): Task | undefined {
-    return this.workflow.tasks[this.taskKey];
+  /** The drawing on the page, if one is asked for. */
+  private get drawing(): DrawingView | undefined {
+    const { drawing } = this.fetched;
+    const views = this.stepViews().map(([, view]) => view);
+    return drawing && views.find((view) => view instanceof drawing);
   }
 
-  private buttons(): HTMLButtonElement[] {
-    return [...this.elements.answers.querySelectorAll<HTMLButtonElement>("button[data-answer]")];
+  private get path(): Step[] {
+    return [...this.passed, this.step];
   }
 
-  private text(key: string | undefined): string {
-    return key === undefined ? "" : (this.workflow.strings[key] ?? key);
+  private stepViews(step = this.step): [string, TaskView | null][] {
+    const alone = step.taskKeys.length === 1;
+    return step.taskKeys.map((key) => {
+      let view = this.views.get(key) ?? null;
+      const task = this.workflow.tasks[key];
+      if (!view && task) {
+        view = viewOf(task, this.context, this.fetched, alone);
+        if (view) {
+          view.write(this.given.get(key));
+          this.views.set(key, view);
+        }
+      }
+      return [key, view];
+    });
   }
 
-  private goTo(taskKey: string): void {
-    this.taskKey = taskKey;
-    this.render();
+  private choosers(): HTMLElement[] {
+    return this.stepViews().flatMap(([, view]) => view?.choosers() ?? []);
   }
 
-  private flash(index: number): void {
-    for (const button of this.buttons()) button.classList.remove("given");
-    const button = this.buttons()[index];
-    if (!button) return;
-    // Reading a size restarts the animation when the same answer is given twice.
-    button.getBoundingClientRect();
-    button.classList.add("given");
+  private chooseUnsure(): boolean {
+    const element = this.choosers().find((each) => each.dataset.unsure !== undefined);
+    if (!this.enabled || !element) return false;
+    element.click();
+    return true;
+  }
+
+  private annotation(key: string): Annotation {
+    const view = this.views.get(key);
+    const value = this.given.has(key) ? this.given.get(key) : (view?.value ?? null);
+    return { task: key, ...(view?.taskType ? { taskType: view.taskType } : {}), value };
+  }
+
+  /** Take what stands on the page into what was given. */
+  private keep(): void {
+    for (const [key, view] of this.stepViews()) if (view) this.given.set(key, view.value);
+  }
+
+  private listen(): void {
+    const { form, back } = this.elements;
+    back.addEventListener("click", () => {
+      this.back();
+    });
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.next();
+    });
+    // While nothing can be answered, fields keep their focus and take nothing.
+    for (const kind of ["click", "beforeinput", "mousedown", "keydown"])
+      form.addEventListener(
+        kind,
+        (event) => {
+          if (this.enabled || (event instanceof KeyboardEvent && event.key === "Tab")) return;
+          event.preventDefault();
+          event.stopPropagation();
+        },
+        { capture: true },
+      );
+  }
+
+  private enter(): boolean {
+    const focused = document.activeElement;
+    if (this.elements.next.hidden || focused?.matches(TAKES_ENTER)) return false;
+    this.next();
+    return true;
+  }
+
+  private next(): void {
+    if (!this.enabled || this.step.taskKeys.length === 0) return;
+    const views = this.stepViews();
+    if (views.some(([, view]) => !view)) return;
+    const open = this.step.loose ? undefined : views.find(([, view]) => view?.missing());
+    if (open?.[1]) {
+      this.elements.missing.textContent = open[1].missing();
+      open[1].focusMissing();
+      return;
+    }
+    this.keep();
+    const after = stepAfter(this.workflow, this.path, this.given);
+    if (after) {
+      this.goTo([...this.path, after]);
+      this.events.onChange();
+      return;
+    }
+    const summary = views.at(-1)?.[1]?.summary() ?? "";
+    this.events.onChange();
+    this.events.onComplete(this.annotations, summary);
+  }
+
+  /** A shortcut ends the walk: what was asked before it stays, what is being asked is left out. */
+  private shortCut(key: string, index: number, label: string): void {
+    if (!this.enabled) return;
+    const before = this.path
+      .slice(0, -1)
+      .flatMap((step) => step.taskKeys.map((each) => this.annotation(each)));
+    this.events.onChange();
+    this.events.onComplete([...before, { task: key, value: [index] }], label);
+  }
+
+  private onChange(): void {
+    this.elements.missing.textContent = "";
+    this.keep();
+    this.writeNext();
+    this.events.onChange();
+  }
+
+  private goTo(path: Step[]): void {
+    const same = path.length === this.path.length && path.at(-1)?.key === this.step.key;
+    const inside = this.elements.form.contains(document.activeElement);
+    if (!same) for (const [, view] of this.stepViews()) view?.hide?.();
+    this.step = path.at(-1) ?? firstStep(this.workflow);
+    this.passed = path.slice(0, -1);
+    this.elements.missing.textContent = "";
+    this.elements.back.hidden = path.length < 2;
+    if (same) this.showAgain();
+    else {
+      this.render();
+      this.lead(inside);
+    }
+  }
+
+  /** The same step for another subject: nothing moves, only the answers are new. */
+  private showAgain(): void {
+    for (const [key, view] of this.stepViews()) view?.write(this.given.get(key));
+    this.writeNext();
+  }
+
+  /** Whoever was in the questions is led to the new one; to others it is read. */
+  private lead(inside: boolean): void {
+    const heading = this.stepViews()[0]?.[1]?.heading;
+    if (!heading) return;
+    if (!inside) {
+      this.announce(heading.textContent);
+      return;
+    }
+    heading.focus({ preventScroll: true });
+    if (heading.getBoundingClientRect().top < 0) heading.scrollIntoView({ block: "start" });
   }
 
   private render(): void {
-    const { question, help, answers, back } = this.elements;
-    question.textContent = this.text(this.task?.question);
-    const helpKey = this.task?.help;
-    const helpText = helpKey === undefined ? "" : (this.workflow.strings[helpKey] ?? "");
-    help.textContent = helpText;
-    help.hidden = helpText === "";
-    back.hidden = this.given.length === 0;
-    answers.replaceChildren(
-      ...(this.task?.answers ?? []).map((answer, index) => this.answerButton(answer.label, index)),
-    );
-    if (!this.task?.answers) answers.textContent = "This kind of question cannot be shown on this page yet.";
+    const { step } = this.elements;
+    const views = this.stepViews();
+    const shown = views.flatMap(([, view]) => (view ? [view] : []));
+    for (const [key, view] of views) view?.write(this.given.get(key));
+    step.replaceChildren(...shown.map((view) => view.element));
+    if (shown.length < views.length) step.append(this.waiting());
+    if (views.length === 0) step.append(t("This workflow asks nothing yet."));
+    shown.forEach((view, place) => {
+      view.heading.classList.toggle("further", place > 0);
+      view.show?.();
+    });
+    this.writeCaps();
+    this.writeShortcuts();
+    this.writeNext();
+    this.writeEnabled();
   }
 
-  private answerButton(labelKey: string, index: number): HTMLElement {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "answer";
-    button.dataset.answer = String(index);
-    button.setAttribute("aria-disabled", String(!this.enabled));
-    if (index < KEYED_ANSWERS) {
-      // The keyboard writes the answer's key into it.
-      button.dataset.actionKey = `answer-${index + 1}`;
-      const cap = document.createElement("kbd");
-      cap.setAttribute("aria-hidden", "true");
-      button.append(cap);
+  /** The digits, in the order of what they press. */
+  private writeCaps(): void {
+    for (const host of this.capped) {
+      delete host.dataset.actionKey;
+      host.removeAttribute("aria-keyshortcuts");
+      const cap = host.querySelector("kbd");
+      if (cap) cap.hidden = true;
     }
-    const label = document.createElement("span");
-    label.textContent = this.text(labelKey);
-    button.append(label);
-    item.append(button);
-    return item;
+    this.capped = this.choosers()
+      .slice(0, KEYED)
+      .flatMap((element) => element.closest<HTMLElement>("button, label") ?? []);
+    // The page writes the keys themselves, which the volunteer may have changed.
+    this.capped.forEach((host, index) => {
+      host.dataset.actionKey = `answer-${index + 1}`;
+    });
+  }
+
+  private writeShortcuts(): void {
+    const { shortcuts } = this.elements;
+    const buttons = shortcutsOf(this.workflow, this.step).flatMap((key) =>
+      (this.workflow.tasks[key]?.answers ?? []).map((answer, index) => {
+        const label = this.context.text(answer.label);
+        const element = button(inline(label, { links: false }), "button quiet");
+        element.addEventListener("click", () => {
+          this.shortCut(key, index, label);
+        });
+        return element;
+      }),
+    );
+    shortcuts.hidden = buttons.length === 0;
+    shortcuts.replaceChildren(...buttons);
+  }
+
+  private writeNext(): void {
+    const { next } = this.elements;
+    const [first, ...others] = this.stepViews();
+    const instant = others.length === 0 && first?.[1]?.instant === true;
+    // An answer that was given before may be kept as it is.
+    next.hidden = !first?.[1] || (instant && first[1].value === null);
+    const values = new Map(this.given);
+    for (const [key, view] of this.stepViews()) if (view) values.set(key, view.value);
+    const label = stepAfter(this.workflow, this.path, values) ? t("Next") : t("Done");
+    if (next.dataset.label === label) return;
+    next.dataset.label = label;
+    const cap = keyCap();
+    next.dataset.actionKey = "task.next";
+    next.replaceChildren(label, cap);
+  }
+
+  private writeEnabled(): void {
+    this.elements.form.classList.toggle("waiting", !this.enabled);
+    const buttons = this.elements.form.querySelectorAll("button");
+    // aria-disabled keeps the focus where it is; `disabled` would throw it to the top of the page.
+    for (const element of buttons) element.setAttribute("aria-disabled", String(!this.enabled));
+  }
+
+  private waiting(): HTMLElement {
+    const note = document.createElement("p");
+    note.className = "muted";
+    note.setAttribute("role", "status");
+    note.textContent = t("Fetching the tools for this question…");
+    return note;
+  }
+
+  private async fetchKinds(): Promise<void> {
+    const tasks: Task[] = Object.values(this.workflow.tasks);
+    try {
+      await fetchKinds(tasks, this.fetched);
+    } catch {
+      this.offerToFetch();
+      return;
+    }
+    if (this.stepViews().length > this.elements.step.querySelectorAll(".asked").length) this.render();
+  }
+
+  /** The connection was gone while a kind of task was being fetched. */
+  private offerToFetch(): void {
+    const retry = button(t("Try again"));
+    retry.addEventListener("click", () => {
+      retry.remove();
+      void this.fetchKinds();
+    });
+    this.elements.step
+      .querySelector("[role=status]")
+      ?.replaceChildren(t("The tools for this question could not be fetched."), " ", retry);
+  }
+
+  /** A key was pressed: what it means is seen at once. */
+  private feel(element: HTMLElement): void {
+    for (const other of this.pressed) other.classList.remove("felt");
+    element.classList.add("felt");
+    this.pressed = [element];
+  }
+
+  private announce(text: string): void {
+    this.elements.status.textContent = text;
   }
 }
