@@ -10,14 +10,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from esocs.crowd.epochs import ensure_epoch
 from esocs.crowd.errors import RetirementReasonError
 from esocs.crowd.models import Classification, SubjectStatus
-from esocs.crowd.rule_templates import RETIREMENT_REASONS
+from esocs.crowd.rule_templates import RENAMED_REASONS, RETIREMENT_REASONS
 from esocs.projects.editing import InUseError, delete_unused
 from esocs.projects.media import forget_files
 from esocs.projects.models import Media, Project, Subject, Workflow
 from esocs.projects.subjects import lowest_priorities
-
-# Zooniverse's older word.
-RENAMED_REASONS = {"blank": "nothing_here", "": "other"}
 
 # Behind all that have a place, and still a number that JSON can write.
 LAST_PLACE = 1e300

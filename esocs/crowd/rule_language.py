@@ -19,7 +19,10 @@ Value: TypeAlias = str | float | int | bool | None
 Facts: TypeAlias = Mapping[str, Value]
 
 MOST_NODES = 500
-"""Parts of one expression: rules run in a volunteer's request."""
+"""Parts of one expression."""
+
+MOST_STEPS = 50_000
+"""Parts that are worked out for one answer: `any` and `all` work theirs out for every entry."""
 
 DEEPEST = 50
 
@@ -39,12 +42,17 @@ class InvalidRuleError(EsocsError):
     status = 422
 
 
+def _equal(left: Any, right: Any) -> bool:
+    """As in JSON, where true is not 1."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
     "gt": operator.gt,
     "gte": operator.ge,
-    "eq": operator.eq,
+    "eq": _equal,
 }
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -126,6 +134,18 @@ def _is_value(part: Any) -> bool:
     return part is None or isinstance(part, (str, int, float))
 
 
+class _Steps:
+    """How many parts have been worked out for one answer."""
+
+    def __init__(self) -> None:
+        self.left = MOST_STEPS
+
+    def take(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise InvalidRuleError(f"The rule takes more than {MOST_STEPS:,} steps.")
+
+
 def evaluate(expression: Any, facts: Facts) -> Value:
     """The value of a checked expression.
 
@@ -137,6 +157,11 @@ def evaluate(expression: Any, facts: Facts) -> Value:
     Raises:
         InvalidRuleError: values that cannot be compared or reckoned with, or that are out of bounds.
     """
+    return _value(expression, facts, _Steps())
+
+
+def _value(expression: Any, facts: Facts, steps: _Steps) -> Value:
+    steps.take()
     name, arguments = expression[0], expression[1:]
     if name == "const":
         return _bounded(name, arguments[0])
@@ -144,15 +169,15 @@ def evaluate(expression: Any, facts: Facts) -> Value:
         found = facts.get(arguments[0])
         return _bounded(name, arguments[1] if found is None else found)
     if name == "and":
-        return all(evaluate(part, facts) for part in arguments)
+        return all(_value(part, facts, steps) for part in arguments)
     if name == "or":
-        return any(evaluate(part, facts) for part in arguments)
+        return any(_value(part, facts, steps) for part in arguments)
     if name == "not":
-        return not evaluate(arguments[0], facts)
+        return not _value(arguments[0], facts, steps)
     if name in QUANTIFIERS:
         entries = _entries(arguments[0], facts)
-        return QUANTIFIERS[name](evaluate(arguments[1], {"key": key, "value": value}) for key, value in entries)
-    return _apply(name, [evaluate(part, facts) for part in arguments])
+        return QUANTIFIERS[name](_value(arguments[1], {"key": key, "value": value}, steps) for key, value in entries)
+    return _apply(name, [_value(part, facts, steps) for part in arguments])
 
 
 def _entries(name: str, facts: Facts) -> list[tuple[str, Value]]:
@@ -165,9 +190,11 @@ def _entries(name: str, facts: Facts) -> list[tuple[str, Value]]:
 
 
 def _apply(name: str, values: list[Value]) -> Value:
-    # Text times a number is text in Python, of any length.
-    if name in ARITHMETIC and not all(isinstance(value, (int, float)) for value in values):
+    # Text times a number is text in Python, of any length; and true is 1 there.
+    if name in ARITHMETIC and not all(_is_number(value) for value in values):
         raise InvalidRuleError(f"{name!r} of {_shown(values)}: not all are numbers.")
+    if name in COMPARISONS and name != "eq" and any(isinstance(value, bool) for value in values):
+        raise InvalidRuleError(f"{name!r} of {_shown(values)}: true and false have no order.")
     try:
         if name in COMPARISONS:
             return all(COMPARISONS[name](left, right) for left, right in pairwise(values))
@@ -180,6 +207,10 @@ def _apply(name: str, values: list[Value]) -> Value:
         raise InvalidRuleError(f"{name!r} of {_shown(values)}: {error}.") from error
     else:
         return result  # type: ignore[no-any-return]
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _bounded(name: str, value: Value) -> Value:

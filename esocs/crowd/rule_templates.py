@@ -12,7 +12,10 @@ from typing import Any
 from esocs.crowd.rule_language import InvalidRuleError
 
 RETIREMENT_REASONS = ("classification_count", "flagged", "nothing_here", "consensus", "other", "human")
-"""Panoptes' reasons; it rewrites `blank` to `nothing_here`."""
+"""Panoptes' reasons."""
+
+RENAMED_REASONS = {"blank": "nothing_here", "": "other"}
+"""Zooniverse's older word for one, and none."""
 
 
 @dataclass(frozen=True, kw_only=True)
