@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from classifier.augmentation import dihedral_view
 from classifier.devices import DeviceLostError
+from classifier.folding import fold
 from classifier.networks import Network
 
 
@@ -60,7 +61,8 @@ class Forward:
     def __init__(self, networks: Sequence[Network], *, views: int, device: torch.device) -> None:
         self.device = device
         self._views = views
-        self._networks = [network.to(device).eval() for network in networks]
+        on_cpu = device.type == "cpu"
+        self._networks = [fold(network) if on_cpu else network.to(device).eval() for network in networks]
         answers: Mapping[str, int] = networks[0].arguments["answers"]
         ends = np.cumsum([0, *answers.values()]).tolist()
         self.columns = {name: slice(a, b) for name, a, b in zip(answers, ends[:-1], ends[1:], strict=True)}

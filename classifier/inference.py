@@ -26,7 +26,7 @@ from classifier.weights import load_weights
 
 VIEW_COUNTS = (1, 4, 8)
 # On a CPU what a lane works on should stay in its cache; a GPU wants to be full.
-BATCH_SIZES = {"cpu": 32, "cuda": 256}
+BATCH_SIZES = {"cpu": 16, "cuda": 256}
 
 
 class PlanesError(EsocsError):

@@ -147,11 +147,10 @@ class ConvNeXt(nn.Module, ABC):
         for depth, layer in enumerate(self.encoder, start=1):
             x = layer(x)
             if statistics is not None and depth <= self.stem_depth and depth % 2 == 0:
-                flat = x.flatten(2).float()
-                statistics += [flat.mean(dim=2), flat.std(dim=2, correction=0)]
-        flat = x.flatten(2)
+                statistics += _mean_and_deviation(_places(x))
+        places = _places(x).float()
         # The mean sees the galaxy, the maximum the one trail across it.
-        pooled = torch.cat((flat.mean(dim=2), flat.amax(dim=2)), dim=1)
+        pooled = torch.cat((places.mean(dim=1), places.amax(dim=1)), dim=1)
         return functional.gelu(self.embed(self.pooled_norm(pooled)))
 
     def concentrations(self, planes: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -168,6 +167,18 @@ class ConvNeXt(nn.Module, ABC):
         turned = torch.cat(statistics, dim=1) @ self.turn
         one = torch.ones_like(learned[:, :1])
         return logits, functional.normalize(torch.cat((learned, turned.float(), one), dim=1), dim=1)
+
+
+def _places(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, H W, C): in channels_last memory a view in which the channels of a place lie together."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _mean_and_deviation(places: Tensor) -> tuple[Tensor, Tensor]:
+    """Over the places, (N, C) float32 each. By the mean of the squares: torch's `std` takes a CPU ten times as long."""
+    mean = places.mean(dim=1, dtype=torch.float32)
+    variance = (places * places).mean(dim=1, dtype=torch.float32) - mean.square()
+    return mean, variance.clamp(min=0.0).sqrt()
 
 
 def _orthogonal(rows: int, columns: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,16 +21,24 @@ def stretch(planes: Tensor) -> Tensor:
     """
     planes = torch.nan_to_num(planes.float(), nan=0.0, posinf=0.0, neginf=0.0)
     peak = functional.avg_pool2d(planes[:, None], 4).amax(dim=(1, 2, 3)).clamp(min=5.0)[:, None, None]
-    faint = _asinh(planes) / 3
-    bright = _asinh(planes / 30) / 2
-    shape = _asinh(planes * (10 / peak)) / 2
-    # Stacked last and seen as first: channels_last memory, which the convolutions want, without a copy.
-    return torch.stack((faint, bright, shape), dim=3).permute(0, 3, 1, 2)
+    # The channels lie last and are seen as first: channels_last memory, which the convolutions want, without a copy.
+    channels = torch.empty((*planes.shape, 3), device=planes.device)
+    factors: tuple[float | Tensor, ...] = (1.0, 1 / 30, 10 / peak)
+    for channel, factor in enumerate(factors):
+        torch.mul(planes, factor, out=channels[..., channel])
+    unit = torch.tensor((1 / 3, 1 / 2, 1 / 2), device=planes.device)
+    # As rows, so that the product runs along memory.
+    _asinh_(channels).flatten(2).mul_(unit.repeat(planes.shape[2]))
+    return channels.permute(0, 3, 1, 2)
 
 
-def _asinh(x: Tensor) -> Tensor:
-    # torch.asinh is not vectorised on the CPU; this is several times as fast, and exact to 1e-6.
-    return (x * x).add_(1).sqrt_().add_(x.abs()).log_().copysign_(x)
+def _asinh_(x: Tensor) -> Tensor:
+    """The inverse hyperbolic sine, in place."""
+    if x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX512":
+        # With AVX-512 numpy computes it in one vectorised pass; torch never does so on a CPU.
+        return torch.from_numpy(np.arcsinh(x.numpy(), out=x.numpy()))
+    # Elsewhere this is several times as fast as either, and exact to 1e-6.
+    return x.copy_((x * x).add_(1).sqrt_().add_(x.abs()).log_().copysign_(x))
 
 
 class ImageNetwork(ConvNeXt):
