@@ -14,6 +14,8 @@ COPY classifier ./classifier
 COPY esocs ./esocs
 RUN pip install --constraint constraints.txt .
 COPY manage.py ./
+COPY scripts/messages.py ./scripts/
+RUN python scripts/messages.py compile
 COPY frontend/templates ./frontend/templates
 COPY --from=frontend /build/frontend/dist ./frontend/dist
 # The packages beside manage.py are the ones that run: templates and the built front end are found from there.

@@ -10,7 +10,7 @@ ALL_EXTRAS := embedded,demo,test,check,bench,dask
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend services migrate site demo test check format bench lock status stop clean
+.PHONY: help setup frontend services migrate site demo test check format bench messages lock status stop clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,12 +30,16 @@ frontend/node_modules/.installed: $(VENV)/.installed frontend/package.json front
 	@touch $@
 
 FRONTEND_SOURCES := $(shell find frontend/src -type f 2>/dev/null) frontend/vite.config.ts frontend/tsconfig.json
+MESSAGES := $(wildcard esocs/web/locale/*/LC_MESSAGES/django.po)
+$(MESSAGES:.po=.mo): $(MESSAGES) scripts/messages.py $(VENV)/.installed
+	@$(BIN)/python scripts/messages.py compile
+
 frontend/dist/manifest.json: frontend/node_modules/.installed $(FRONTEND_SOURCES)
 	@echo "Building the front end"
 	@cd frontend && npm run --silent build
 	@touch $@
 
-setup: $(VENV)/.installed frontend/dist/manifest.json ## virtual environment from the lock, front end built
+setup: $(VENV)/.installed $(MESSAGES:.po=.mo) frontend/dist/manifest.json ## virtual environment from the lock, front end built
 
 frontend: frontend/dist/manifest.json ## build the front end
 
@@ -82,6 +86,9 @@ bench: setup $(VENV)/.installed-all services ## run every benchmark beside its p
 	@$(BIN)/python -m tests.benchmarks.all
 
 # --- housekeeping ----------------------------------------------------------------------------------------------------
+messages: setup ## collect the pages' texts for translators, and compile the translations
+	@$(BIN)/python scripts/messages.py update
+
 lock: ## resolve the dependencies anew into constraints.txt
 	@sh scripts/lock.sh "$(PYTHON)" "$(ALL_EXTRAS)"
 

@@ -70,6 +70,7 @@ export default defineConfig({
         site: "src/shared/main.ts",
         classify: "src/classify/main.ts",
         review: "src/review/main.ts",
+        "language-de": "src/languages/de.ts",
         community: "src/community/main.ts",
       },
       output: {

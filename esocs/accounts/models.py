@@ -37,6 +37,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         max_length=120, blank=True, help_text="The name to be credited in releases; empty: not named."
     )
     email = models.EmailField(blank=True)
+    language = models.CharField(max_length=10, blank=True, help_text="Of the pages; empty: what the browser asks for.")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May enter the operator's pages.")
     created_at = models.DateTimeField(db_default=Now())

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from classifier.errors import EsocsError
 from esocs.accounts.models import User, Volunteer
@@ -66,7 +67,7 @@ def sign_up(
         with transaction.atomic():
             user.save()
     except IntegrityError as error:
-        raise LoginTakenError("This name is taken.", hint="Choose another, or log in.") from error
+        raise LoginTakenError(_("This name is taken."), hint=_("Choose another, or log in.")) from error
     adopted = 0
     if anonymous_token:
         key = _keyed_hash("anonymous", anonymous_token)
@@ -82,6 +83,12 @@ def change_account(*, user: User, display_name: str, credited_name: str, email: 
     user.save(update_fields=["display_name", "credited_name", "email"])
 
 
+def choose_language(*, user: User, language: str) -> None:
+    """Keep the language that a person wants the pages in, for their next log-in elsewhere."""
+    user.language = language
+    user.save(update_fields=["language"])
+
+
 def change_password(*, user: User, old: str, new: str) -> None:
     """Give a person another password.
 
@@ -89,7 +96,7 @@ def change_password(*, user: User, old: str, new: str) -> None:
         SignUpInvalidError: the old one is wrong, or the new one is weak.
     """
     if not user.check_password(old):
-        raise SignUpInvalidError("The present password is not this one.")
+        raise SignUpInvalidError(_("The present password is not this one."))
     try:
         validate_password(new, user)
     except ValidationError as error:

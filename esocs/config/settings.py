@@ -265,6 +265,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- language, time, log ----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_NAME = "esocs_language"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView
 from oauth2_provider.views import AuthorizationView
 from rest_framework.views import APIView
 
+from esocs.accounts.languages import in_visitors_language
 from esocs.panoptes.views import (
     collections,
     guides,
@@ -105,7 +106,7 @@ urlpatterns = [
     ),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[]), name="schema"),
     path("users/sign_in", SignIn.as_view(), name="sign-in"),
-    path("oauth/authorize", AuthorizationView.as_view(), name="authorize"),
+    path("oauth/authorize", in_visitors_language(AuthorizationView.as_view()), name="authorize"),
     path("oauth/token", Token.as_view(), name="token"),
     re_path(r"^api(/.*)?$", Unknown.as_view(), name="unknown"),
 ]

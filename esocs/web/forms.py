@@ -32,22 +32,22 @@ class SignUpForm(DescribedForm):
 
     login = forms.CharField(
         max_length=60,
-        label="User name",
-        help_text="Shown beside your answers in exports. Letters, digits and @ . + - _",
+        label=_("User name"),
+        help_text=_("Shown beside your answers in exports. Letters, digits and @ . + - _"),
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )
-    password = forms.CharField(label="Password", help_text="At least 8 characters.", widget=NEW_PASSWORD)
+    password = forms.CharField(label=_("Password"), help_text=_("At least 8 characters."), widget=NEW_PASSWORD)
     email = forms.EmailField(
         required=False,
-        label="E-mail",
-        help_text="Only for your account; never shown.",
+        label=_("E-mail"),
+        help_text=_("Only for your account; never shown."),
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     credited_name = forms.CharField(
         required=False,
         max_length=120,
-        label="Name for credits",
-        help_text="Named in published catalogues you helped to make. Leave it empty to stay unnamed.",
+        label=_("Name for credits"),
+        help_text=_("Named in published catalogues you helped to make. Leave it empty to stay unnamed."),
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
 
@@ -105,10 +105,12 @@ class LogInForm(DescribedForm):
 
     login = forms.CharField(
         max_length=60,
-        label="User name",
+        label=_("User name"),
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )
-    password = forms.CharField(label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    password = forms.CharField(
+        label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
     user: User | None = None
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
@@ -120,6 +122,6 @@ class LogInForm(DescribedForm):
         if not self.errors:
             user = authenticate(self.request, username=cleaned["login"], password=cleaned["password"])
             if not isinstance(user, User):
-                raise forms.ValidationError("This user name and password do not belong together.")
+                raise forms.ValidationError(_("This user name and password do not belong together."))
             self.user = user
         return cleaned

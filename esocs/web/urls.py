@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, re_path
 
+from esocs.accounts.languages import in_visitors_language
 from esocs.web.policy import under_policy
 from esocs.web.views import (
     account,
@@ -16,6 +17,7 @@ from esocs.web.views import (
     drift,
     exports,
     home,
+    languages,
     operations,
     people,
     projects,
@@ -37,8 +39,8 @@ WORKFLOW = PROJECT + r"workflows/(?P<workflow_id>\d+)/"
 
 
 def page(pattern: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
-    """One address, its view under the content security policy."""
-    return re_path(f"^{pattern}$", under_policy(view), name=name)
+    """One address, its view in the visitor's language and under the content security policy."""
+    return re_path(f"^{pattern}$", in_visitors_language(under_policy(view)), name=name)
 
 
 urlpatterns = [
@@ -47,6 +49,7 @@ urlpatterns = [
     page("sign-up/", people.sign_up, "sign-up"),
     page("log-in/", people.log_in, "log-in"),
     page("log-out/", people.log_out, "log-out"),
+    page("language/", languages.change_language, "change-language"),
     page("csrf/", people.renew_csrf, "renew-csrf"),
     page("account/", account.account, "account"),
     page("account/data/", account.data, "account-data"),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from esocs.accounts.identity import ensure_volunteer, identity_from_session
 from esocs.projects.models import Project, Workflow
 from esocs.web.access import get_visible_project, get_workflow, rights_in
+from esocs.web.languages import speak_projects, speak_workflows
 
 # The programs' door is a sister of this one, so its addresses are written here; a test asks for both.
 QUEUE_URL = "/api/subjects/queued"
@@ -36,7 +37,9 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
     gold = rights.review and request.GET.get("audience") == "experts"
     queue_url = f"{QUEUE_URL}?audience=experts" if gold else QUEUE_URL
     first = "&" if gold else "?"
-    others = Workflow.objects.filter(project=project, active=True).exclude(pk=workflow.pk).order_by("id")
+    others = list(Workflow.objects.filter(project=project, active=True).exclude(pk=workflow.pk).order_by("id"))
+    speak_projects([project])
+    speak_workflows([workflow, *others])
     context = {
         "project": project,
         "workflow": workflow,

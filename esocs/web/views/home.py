@@ -8,12 +8,14 @@ from django.views.decorators.http import require_safe
 
 from esocs.accounts.identity import identity_from_session
 from esocs.projects.access import list_visible_projects
+from esocs.web.languages import speak_projects
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What esocs is, and the projects one can join."""
-    projects = list_visible_projects(identity_from_session(request)).order_by("display_name")[:100]
+    projects = list(list_visible_projects(identity_from_session(request)).order_by("display_name")[:100])
+    speak_projects(projects)
     return render(request, "web/home.html", {"projects": projects})
 
 

@@ -11,19 +11,23 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from classifier.errors import EsocsError
 from esocs.accounts.identity import ANONYMOUS_TOKEN
+from esocs.accounts.languages import is_offered, remember_language
+from esocs.accounts.services import choose_language
 from esocs.accounts.services import sign_up as create_account
 from esocs.web.forms import LogInForm, SignUpForm
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def _return_address(request: HttpRequest) -> str:
+def return_address(request: HttpRequest) -> str:
     """Where the visitor came from, if it is a page of this site."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
@@ -46,12 +50,16 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             form.add_error(field, f"{error.message} {error.hint}".strip())
         else:
             start_session(request, user, backend=BACKEND)
+            if settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
+                choose_language(user=user, language=get_language() or settings.LANGUAGE_CODE)
             # The token has done its work: the next anonymous visitor of this browser is somebody else.
             request.session.pop(ANONYMOUS_TOKEN, None)
-            messages.success(request, f"Welcome, {user}. Everything you classified so far is now yours.")
-            return HttpResponseRedirect(_return_address(request))
+            messages.success(
+                request, _("Welcome, %(name)s. Everything you classified so far is now yours.") % {"name": user}
+            )
+            return HttpResponseRedirect(return_address(request))
     form.describe()
-    context = {"form": form, "next": _return_address(request)}
+    context = {"form": form, "next": return_address(request)}
     return render(request, "web/sign_up.html", context, status=422 if form.errors else 200)
 
 
@@ -64,9 +72,12 @@ def log_in(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and form.user is not None:
         start_session(request, form.user)
         request.session.pop(ANONYMOUS_TOKEN, None)
-        return HttpResponseRedirect(_return_address(request))
+        response = HttpResponseRedirect(return_address(request))
+        if is_offered(form.user.language):
+            remember_language(response, form.user.language)
+        return response
     form.describe()
-    context = {"form": form, "next": _return_address(request)}
+    context = {"form": form, "next": return_address(request)}
     return render(request, "web/log_in.html", context, status=422 if form.errors else 200)
 
 
@@ -74,7 +85,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 def log_out(request: HttpRequest) -> HttpResponse:
     """End the session. A link must not be able to do this, so it is a POST."""
     end_session(request)
-    messages.info(request, "You are logged out.")
+    messages.info(request, _("You are logged out."))
     return HttpResponseRedirect(reverse("web:home"))
 
 

@@ -2,6 +2,7 @@
 // byte already has the right colours.
 
 import { readCookie } from "./cookies";
+import { t } from "./i18n";
 
 export type Theme = "dark" | "light";
 export const THEME_EVENT = "esocs:theme";
@@ -24,8 +25,8 @@ function choose(theme: Theme): void {
 export function setUpTheme(): void {
   const buttons = document.querySelectorAll<HTMLButtonElement>("[data-theme-toggle]");
   const label = (): void => {
-    const other: Theme = currentTheme() === "dark" ? "light" : "dark";
-    for (const button of buttons) button.setAttribute("aria-label", `Switch to ${other} colours`);
+    const name = currentTheme() === "dark" ? t("Switch to light colours") : t("Switch to dark colours");
+    for (const button of buttons) button.setAttribute("aria-label", name);
   };
   for (const button of buttons) {
     button.hidden = false;
