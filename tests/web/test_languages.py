@@ -229,13 +229,13 @@ def test_a_workflow_is_asked_in_the_pages_language_and_in_its_own_where_a_text_i
     german, html = _page_workflow(client, workflow, "de")
     assert german["display_name"] == "Formen"
     assert sorted(filter(None, german["strings"].values())) == ["Other", "Spiral", "Was ist das?"]  # type: ignore[attr-defined]
-    assert '<div class="task-body" lang="de" dir="ltr">' in html
+    assert '<div id="task-step" lang="de" dir="ltr">' in html
     assert "Galaxienformen" in client.get("/", headers={"accept-language": "de"}).content.decode()
     english, _ = _page_workflow(client, workflow, "en")
     assert english["display_name"] == "Shapes"
     # Without a translation the page says which language the question is in.
     Translation.objects.all().delete()
     _, html = _page_workflow(client, workflow, "de")
-    assert '<div class="task-body" lang="en" dir="ltr">' in html
+    assert '<div id="task-step" lang="en" dir="ltr">' in html
     workflow.refresh_from_db()
     assert workflow.display_name == "Shapes", "what is shown is not what is kept"
