@@ -42,6 +42,7 @@ class Export(models.Model):
         SUBJECTS = "subjects"
         WORKFLOWS = "workflows"
         CONSENSUS = "consensus"
+        CREDITS = "credits"
 
     class State(models.TextChoices):
         CREATING = "creating"

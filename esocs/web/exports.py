@@ -14,9 +14,10 @@ ABOUT = {
     Export.Kind.CONSENSUS: "One row a subject: the consensus, its probability, the votes and the machine’s prediction.",
     Export.Kind.SUBJECTS: "The subjects with their locations and metadata, in Panoptes’ columns.",
     Export.Kind.WORKFLOWS: "The workflows, one row a version, in Panoptes’ columns.",
+    Export.Kind.CREDITS: "The volunteers who chose a name to be credited by, and how much each of them classified.",
 }
 # Panoptes has these for a whole project only.
-PROJECT_ONLY = {Export.Kind.SUBJECTS, Export.Kind.WORKFLOWS}
+PROJECT_ONLY = {Export.Kind.SUBJECTS, Export.Kind.WORKFLOWS, Export.Kind.CREDITS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,26 @@ from esocs.crowd.models import SubjectStatus
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, Route, RoutingPolicy
 from esocs.projects.models import Subject, SubjectSet, Workflow, WorkflowVersion
 from tests.releases.exporting import make_export, read_export, read_header, vote
-from tests.support.factories import make_project, make_subject, make_volunteer, make_workflow
+from tests.support.factories import make_project, make_subject, make_user, make_volunteer, make_workflow
 
 pytestmark = pytest.mark.django_db
+
+
+# --- credits ------------------------------------------------------------------------------------------------------
+
+
+def test_only_who_chose_a_name_is_credited_and_by_that_name_alone() -> None:
+    workflow = make_workflow()
+    subjects = [make_subject(workflow.project, published_in=workflow) for _ in range(2)]
+    named, silent = make_user("login-1", credited_name="=A. Star"), make_user("login-2")
+    for subject in subjects:
+        vote(workflow, subject, named.volunteer)
+    vote(workflow, subjects[0], silent.volunteer)
+    vote(workflow, subjects[0], make_volunteer())
+    [row] = read_export(make_export(workflow.project, "credits"))
+    assert (row["credited_name"], row["classifications"]) == ("=A. Star", "2")
+    assert list(row) == ["credited_name", "classifications", "first_at", "last_at"]
+    assert row["first_at"] <= row["last_at"]
 
 
 # --- subjects -----------------------------------------------------------------------------------------------------
