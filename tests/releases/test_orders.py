@@ -80,7 +80,9 @@ def test_the_command_writes_every_kind_as_a_plain_file(tmp_path: Path) -> None:
     printed = io.StringIO()
     call_command("export", "--project", workflow.project.slug, "--output", str(tmp_path / "out"), stdout=printed)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == [f"round-things-{kind}.csv" for kind in ("classifications", "consensus", "subjects", "workflows")]
+    assert names == [
+        f"round-things-{kind}.csv" for kind in ("classifications", "consensus", "credits", "subjects", "workflows")
+    ]
     with (tmp_path / "out" / names[0]).open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 1
     assert "classifications" in printed.getvalue()

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esocs.releases.columns import classifications, consensus, credits, flat, subjects, workflows
+from esocs.releases.columns import classifications, consensus, flat, subjects, workflows
+from esocs.releases.columns import credits as credited
 from esocs.releases.models import Export
 from esocs.releases.scope import Scope
 
@@ -32,5 +33,5 @@ KINDS: dict[str, Columns] = {
     Export.Kind.SUBJECTS: Columns(header=subjects.header, rows=subjects.rows, count=subjects.count),
     Export.Kind.WORKFLOWS: Columns(header=workflows.header, rows=workflows.rows, count=workflows.count),
     Export.Kind.CONSENSUS: Columns(header=consensus.header, rows=consensus.rows, count=consensus.count),
-    Export.Kind.CREDITS: Columns(header=credits.header, rows=credits.rows, count=credits.count),
+    Export.Kind.CREDITS: Columns(header=credited.header, rows=credited.rows, count=credited.count),
 }

@@ -4,15 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0003_pushed_subjects'),
+        ("releases", "0003_pushed_subjects"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='export',
-            name='kind',
-            field=models.CharField(choices=[('classifications', 'Classifications'), ('annotations', 'Annotations'), ('subjects', 'Subjects'), ('workflows', 'Workflows'), ('consensus', 'Consensus'), ('credits', 'Credits')], max_length=16),
+            model_name="export",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("classifications", "Classifications"),
+                    ("annotations", "Annotations"),
+                    ("subjects", "Subjects"),
+                    ("workflows", "Workflows"),
+                    ("consensus", "Consensus"),
+                    ("credits", "Credits"),
+                ],
+                max_length=16,
+            ),
         ),
     ]
