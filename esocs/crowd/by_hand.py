@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from esocs.crowd.epochs import ensure_epoch
 from esocs.crowd.errors import RetirementReasonError
 from esocs.crowd.models import Classification, SubjectStatus
+from esocs.crowd.practice import list_training_subjects
 from esocs.crowd.rule_templates import RENAMED_REASONS, RETIREMENT_REASONS
 from esocs.projects.editing import InUseError, delete_unused
 from esocs.projects.media import forget_files
@@ -80,11 +81,16 @@ def _open(workflow: Workflow, ready: QuerySet[Subject]) -> int:
         return 0
     start = ensure_epoch(workflow)
     places = lowest_priorities(ids, workflow_id=workflow.pk) if workflow.prioritized else {}
+    training = list_training_subjects(ids)
     without_place = LAST_PLACE if workflow.prioritized else 0.0
     SubjectStatus.objects.bulk_create(
         [
             SubjectStatus(
-                workflow=workflow, subject_id=pk, epoch_id=start.epoch_id, priority=places.get(pk, without_place)
+                workflow=workflow,
+                subject_id=pk,
+                epoch_id=start.epoch_id,
+                priority=places.get(pk, without_place),
+                training=pk in training,
             )
             for pk in ids
         ],

@@ -110,6 +110,9 @@ class SubjectStatus(models.Model):
     audience = models.CharField(max_length=10, choices=Audience, default=Audience.VOLUNTEERS)
     state = models.CharField(max_length=9, choices=State, default=State.OPEN)
     blind = models.BooleanField(default=False, help_text="Audit: the machine's opinion has no part in its consensus.")
+    training = models.BooleanField(
+        default=False, db_default=False, help_text="To practise on (crowd.practice): answers are kept and never count."
+    )
     machine_answer = models.PositiveSmallIntegerField(null=True, help_text="Null where blind or not predicted.")
     machine_prior = ArrayField(
         models.BigIntegerField(),

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_safe
 from esocs.accounts.identity import ensure_volunteer, identity_from_session
 from esocs.projects.models import Project, Workflow
 from esocs.web.access import get_visible_project, get_workflow, rights_in
+from esocs.web.companion import read_companion
 from esocs.web.languages import speak_projects, speak_workflows
 
 # The programs' door is a sister of this one, so its addresses are written here; a test asks for both.
@@ -47,7 +49,8 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
         "rights": rights,
         "gold": gold,
         "identity": identity,
-        "page_data": _page_data(project, workflow, queue_url=queue_url, gold=gold),
+        "page_data": _page_data(project, workflow, queue_url=queue_url, gold=gold)
+        | {"companion": read_companion(workflow, identity, language=get_language() or "en")},
         # The very address that a page with nothing in its outbox asks first, so that the browser need not wait
         # for the scripts before it asks.
         "first_queue_url": f"{queue_url}{first}workflow_id={workflow.pk}&page_size={QUEUE_DEPTH}&held=",

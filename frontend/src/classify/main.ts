@@ -87,7 +87,8 @@ function setUpButtons(view: View, session: Session): void {
 async function main(): Promise<void> {
   const view = new View();
   const outbox = await openOutbox();
-  const session = new Session(readPage(), view, outbox);
+  const page = readPage();
+  const session = new Session(page, view, outbox);
   setUpButtons(view, session);
   setUpKeys(view, session);
   addEventListener("beforeunload", (event) => {
@@ -95,6 +96,8 @@ async function main(): Promise<void> {
     if (!outbox.durable && view.saving.dataset.state !== "saved") event.preventDefault();
   });
   await session.start();
+  const { Companion } = await import("./companion/companion");
+  session.accompany(new Companion(page, page.companion, view.companion));
 }
 
 void main();

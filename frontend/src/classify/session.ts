@@ -1,6 +1,8 @@
 // One sitting of one volunteer: what is shown, what was answered, what comes next.
 
 import { t } from "../shared/i18n";
+import type { Companion } from "./companion/companion";
+import type { Lesson } from "./companion/types";
 import { fetchQueue, RefusedError, type Refill } from "./api";
 import { newKey, type Letter, type Outbox } from "./outbox";
 import type { Prepared } from "./prepare";
@@ -20,6 +22,14 @@ const RETRY_QUEUE_MS = 5_000;
 const SKIPPED_KEPT = 50;
 /** As many as the server reads. */
 const MOST_HELD = 200;
+
+/** What was told, in the form in which Zooniverse's classifier keeps it. */
+function feedbackOf(lessons: Lesson[]): Record<string, unknown[]> {
+  const told: Record<string, unknown[]> = {};
+  for (const { task, right } of lessons)
+    (told[task] ??= []).push({ id: "gold", strategy: "singleAnswerQuestion", success: right });
+  return told;
+}
 
 const storage = {
   read(key: string): string {
@@ -44,6 +54,7 @@ export class Session {
   readonly sender: Sender;
   private readonly queue: SubjectQueue;
   private current: QueuedSubject | null = null;
+  private companion: Companion | null = null;
   private startedAt = new Date();
   private count = Number(storage.read("count")) || 0;
   private skipped = storage.read("skipped").split(",").filter(Boolean);
@@ -100,6 +111,7 @@ export class Session {
   /** Put the present subject aside without an answer. */
   skip(): void {
     if (!this.current || this.closed) return;
+    if (this.companion?.goOn()) return;
     this.skipped = [...this.skipped, this.current.subject.id].slice(-SKIPPED_KEPT);
     storage.write("skipped", this.skipped.join(","));
     this.view.announcement.textContent = t("Skipped.");
@@ -120,10 +132,16 @@ export class Session {
     const entry = this.current;
     if (!entry) return;
     const answeredAt = performance.now();
-    const body = this.bodyFor(entry, annotations);
+    const lessons = this.companion?.onAnswered(entry.subject, annotations) ?? [];
+    const body = this.bodyFor(entry, annotations, lessons);
     this.keeping.add(entry.subject.id);
     this.count += 1;
-    this.next(answeredAt);
+    if (lessons.length > 0) {
+      this.walk.setEnabled(false);
+      this.companion?.tell(lessons, () => {
+        this.next();
+      });
+    } else this.next(answeredAt);
     // Everything below may take its time: the volunteer already looks at the next picture.
     this.publish();
     storage.write("count", String(this.count));
@@ -190,6 +208,13 @@ export class Session {
     this.view.setStage(prepared.kind);
     this.stage.show(prepared);
     this.walk.setEnabled(prepared.kind !== "damaged");
+    this.companion?.onShown(entry.subject);
+  }
+
+  /** Tutorial, field guide, favourites and feedback come once the first picture is there. */
+  accompany(companion: Companion): void {
+    this.companion = companion;
+    if (this.current) companion.onShown(this.current.subject);
   }
 
   /** Ask the server whether there is anything for an empty page; subjects become free as others let go of them. */
@@ -292,7 +317,7 @@ export class Session {
     this.view.count.textContent = String(this.count);
   }
 
-  private bodyFor(entry: QueuedSubject, annotations: Annotation[]): ClassificationBody {
+  private bodyFor(entry: QueuedSubject, annotations: Annotation[], lessons: Lesson[]): ClassificationBody {
     const { project, workflow } = this.page;
     return {
       classifications: {
@@ -309,6 +334,7 @@ export class Session {
           utc_offset: String(new Date().getTimezoneOffset() * 60),
           viewport: { width: innerWidth, height: innerHeight },
           subject_dimensions: this.stage.dimensions(),
+          ...(lessons.length > 0 ? { feedback: feedbackOf(lessons) } : {}),
         },
         links: { project: project.id, workflow: workflow.id, subjects: [entry.subject.id] },
         completed: true,

@@ -1,5 +1,6 @@
 // The shapes that the classify page reads and writes: Panoptes' tasks, subjects and annotations.
 
+import type { CompanionData } from "./companion/types";
 import type { Annotation, Asked } from "./tasks/types";
 
 export type { Annotation };
@@ -12,6 +13,7 @@ export interface Workflow extends Asked {
 }
 
 export interface PageData {
+  companion: CompanionData;
   project: { id: string; name: string };
   workflow: Workflow;
   urls: { queue: string; classifications: string; csrf: string };

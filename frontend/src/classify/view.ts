@@ -23,6 +23,7 @@ export class View {
   readonly announcement = find("#announcement", HTMLElement);
   readonly notice = find("#notice", HTMLElement);
   readonly closedReason = find("#closed-reason", HTMLElement);
+  readonly companion = find("#companion", HTMLElement);
   readonly keys = find("#keys", HTMLDialogElement);
   readonly showKeys = find("#show-keys", HTMLButtonElement);
 
