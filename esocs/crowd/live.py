@@ -42,6 +42,7 @@ class LockedStatus:
     major: int
     minor: int
     served_at: datetime | None
+    training: bool
     rules: list[Rule] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
 

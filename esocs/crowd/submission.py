@@ -80,7 +80,7 @@ class Recorded:
 LOCK_STATUS = """
 SELECT st.id, st.subject_id, st.state, st.audience, st.review, st.retired_at, st.epoch_id, st.machine_answer,
        st.machine_prior, st.classifications_count, w.id, w.project_id, w.active, w.retirement, w.first_task,
-       w.major_version, w.minor_version, a.served_at,
+       w.major_version, w.minor_version, a.served_at, st.training,
        (SELECT json_agg(json_build_array(r.id, r.condition, r.effect, r.reason) ORDER BY r.position, r.id)
           FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active),
        (SELECT array_agg(r.role) FROM projects_projectrole r
@@ -100,8 +100,9 @@ WITH inserted AS (
         workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
     VALUES (%(workflow)s, %(subject)s, %(volunteer)s, %(key)s, %(sha256)s, %(major)s, %(minor)s,
         %(annotations)s::jsonb, %(metadata)s::jsonb, %(gold)s, %(expert)s, %(ip)s,
-        NOT %(gold)s AND NOT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.volunteer_id = %(volunteer)s
-            AND c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.counted))
+        NOT %(gold)s AND NOT %(training)s AND NOT EXISTS (SELECT 1 FROM crowd_classification c
+            WHERE c.volunteer_id = %(volunteer)s AND c.workflow_id = %(workflow)s
+            AND c.subject_id = %(subject)s AND c.counted))
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, counted, created_at
 ), live AS (
@@ -162,6 +163,7 @@ def record_classification(submission: Submission) -> Recorded:
                 "annotations": json.dumps(submission.annotations),
                 "metadata": json.dumps(submission.metadata),
                 "gold": submission.gold_standard,
+                "training": status.training,
                 "expert": _expert_role(status) if submission.gold_standard else "",
                 "ip": submission.ip_key,
                 "tasks": [question.key for question in questions],

@@ -1,4 +1,4 @@
-"""What surrounds the answering: the tutorial, the field guide, examples, favourites, talk, and practice with feedback."""
+"""What surrounds the answering: the tutorial, the field guide, examples, favourites, talk, practice."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import pytest
 from esocs.crowd.by_hand import open_sets
 from esocs.crowd.models import Answer, Consensus, SubjectStatus
 from esocs.crowd.practice import is_training_subject, read_feedback
+from esocs.crowd.refit import refit_workflow
 from esocs.projects.models import SetMemberSubject, Subject, Workflow
 from tests.support import factories
 from tests.web import crowd
@@ -16,11 +17,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def workflow() -> Workflow:
-    return factories.make_workflow(
+    workflow = factories.make_workflow(
         factories.make_project(owner=factories.make_user("keeper")),
         retirement={"criteria": "classification_count", "options": {"count": 3}},
-        configuration={"feedback": True},
     )
+    workflow.configuration = {"feedback": True}
+    workflow.save()
+    return workflow
 
 
 def add(workflow: Workflow, **metadata: object) -> Subject:
@@ -61,7 +64,7 @@ def test_answers_to_practise_are_kept_and_never_count(workflow: Workflow) -> Non
     before = Consensus.objects.filter(status__subject=subject).values_list("log_posterior", "answer_counts").first()
     for _ in range(5):
         assert not factories.classify(workflow, subject, T0=2).counted
-    crowd.refit(workflow)
+    assert refit_workflow(workflow) is None, "nothing came that counts"
     status = SubjectStatus.objects.get(subject=subject)
     assert (status.training, status.state, status.classifications_count) == (True, "open", 0)
     after = Consensus.objects.filter(status=status).values_list("log_posterior", "answer_counts").first()
