@@ -56,13 +56,23 @@ export class Companion {
     const made: HTMLElement[] = [];
     const { tutorial, guide } = this.data;
     if (tutorial && tutorial.steps.length > 0) {
-      const dialog = new TutorialDialog(tutorial, () => { this.remember(tutorial.id); });
-      made.push(button(t("Tutorial"), () => { dialog.open(); }));
+      const dialog = new TutorialDialog(tutorial, () => {
+        this.remember(tutorial.id);
+      });
+      made.push(
+        button(t("Tutorial"), () => {
+          dialog.open();
+        }),
+      );
       if (!this.hasSeen(tutorial.id)) dialog.open();
     }
     if (guide.length > 0) {
       let dialog: GuideDialog | null = null;
-      made.push(button(t("Field guide"), () => { (dialog ??= new GuideDialog(guide)).open(); }));
+      made.push(
+        button(t("Field guide"), () => {
+          (dialog ??= new GuideDialog(guide)).open();
+        }),
+      );
     }
     return made;
   }

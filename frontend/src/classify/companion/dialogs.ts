@@ -51,12 +51,24 @@ export class TutorialDialog {
   ) {
     this.parts = dialog(tutorial.title || t("Tutorial"), "tutorial");
     const { root } = this.parts;
-    this.back = button(t("Back"), () => { this.show(this.step - 1); }, true);
+    this.back = button(
+      t("Back"),
+      () => {
+        this.show(this.step - 1);
+      },
+      true,
+    );
     this.next = button(t("Next"), () => {
       if (this.step + 1 < tutorial.steps.length) this.show(this.step + 1);
       else root.close();
     });
-    const close = button(t("Close"), () => { root.close(); }, true);
+    const close = button(
+      t("Close"),
+      () => {
+        root.close();
+      },
+      true,
+    );
     root.append(this.count, element("div", { className: "actions" }, this.back, this.next, close));
     root.addEventListener("close", onDone);
   }
@@ -102,7 +114,9 @@ export class GuideDialog {
       element(
         "div",
         { className: "actions" },
-        button(t("Close"), () => { root.close(); }),
+        button(t("Close"), () => {
+          root.close();
+        }),
       ),
     );
   }
