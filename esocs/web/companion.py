@@ -12,7 +12,8 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from esocs.accounts.identity import Identity
-from esocs.projects.models import FieldGuide, Media, Translation, Tutorial, Workflow
+from esocs.projects.models import Media, Workflow
+from esocs.web.languages import list_spoken
 
 MOST_EXAMPLES = 8
 
@@ -48,18 +49,11 @@ def _in_language(rows: QuerySet[Any], workflow: Workflow, language: str) -> Any:
     return found[0] if found else None
 
 
-def _translated(kind: str, row: Tutorial | FieldGuide, language: str) -> Mapping[str, str]:
-    if row.language.lower() == language.lower():
-        return {}
-    found = Translation.objects.filter(kind=kind, resource_id=row.pk, language=language.lower()).first()
-    return found.strings if found else {}
-
-
 def _tutorial(workflow: Workflow, language: str) -> dict[str, Any] | None:
     row = _in_language(workflow.tutorials.exclude(kind="mini-course"), workflow, language)
     if row is None:
         return None
-    words = _translated("tutorial", row, language)
+    words = list_spoken([row])[0].strings
     steps = [step for step in row.steps if isinstance(step, dict)] if isinstance(row.steps, list) else []
     return {
         "id": str(row.pk),
@@ -78,7 +72,7 @@ def _guide(workflow: Workflow, language: str) -> list[dict[str, Any]]:
     row = _in_language(workflow.project.field_guides.all(), workflow, language)
     if row is None or not isinstance(row.items, list):
         return []
-    words = _translated("field_guide", row, language)
+    words = list_spoken([row])[0].strings
     return [
         {
             "title": _text(words.get(f"items.{place}.title") or item.get("title")),
