@@ -16,11 +16,14 @@ from django.db.models.functions import Now
 from esocs.crowd.models import Classification, SubjectStatus, TaskSummary
 from esocs.crowd.summaries import Response, Summary, embed_details, summarise_task
 from esocs.projects.models import Workflow
+from esocs.projects.rules import flatten
 
 log = logging.getLogger(__name__)
 
 SUBJECTS_AT_ONCE = 500
-SUMMARISED = frozenset({"drawing", "text", "survey", "slider", "dropdown", "dropdown-simple"})
+SUMMARISED = frozenset(
+    {"drawing", "dataVisAnnotation", "text", "survey", "slider", "dropdown", "dropdown-simple", "shortcut"}
+)
 
 
 def summarised_tasks(workflow: Workflow) -> dict[str, dict[str, Any]]:
@@ -68,7 +71,7 @@ def summarise_workflow(workflow: Workflow) -> Callable[[], None] | None:
     given = rows.order_by("id").values_list("subject_id", "volunteer_id", "annotations")
     for subject_id, volunteer_id, answers in given.iterator(chunk_size=500):
         counted[subject_id] += 1
-        for answer in embed_details(answers) if isinstance(answers, list) else []:
+        for answer in flatten(embed_details(answers)) if isinstance(answers, list) else []:
             key = answer.get("task") if isinstance(answer, dict) else None
             if isinstance(key, str) and key in tasks:
                 responses[subject_id, key].append(Response(volunteer_id, answer.get("value")))

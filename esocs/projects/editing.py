@@ -13,6 +13,7 @@ from classifier.errors import EsocsError
 from esocs.accounts.models import User
 from esocs.projects import rules, services
 from esocs.projects.models import Project, ProjectRole, SubjectSet, Workflow
+from esocs.projects.task_checks import check_tasks
 from esocs.projects.texts import extract_strings
 
 DEFAULT_RETIREMENT: Final = {"criteria": "classification_count", "options": {"count": 15}}
@@ -186,7 +187,7 @@ def draft_workflow(*, project: Project, display_name: str, fields: Mapping[str, 
         NameTakenError: the project has a workflow of this name.
     """
     given = dict(fields or {})
-    tasks, strings = extract_strings(rules.check_tasks(given.pop("tasks", {})))
+    tasks, strings = extract_strings(check_tasks(given.pop("tasks", {}), given.get("steps") or ()))
     workflow = Workflow(
         project=project,
         display_name=display_name,
@@ -220,8 +221,10 @@ def edit_workflow(workflow: Workflow, *, changes: Mapping[str, Any], seen_at: da
     """
     locked = lock_unchanged(Workflow.objects.select_related("project"), pk=workflow.pk, seen_at=seen_at)
     wanted = dict(changes)
+    if "tasks" in wanted or "steps" in wanted:
+        check_tasks(wanted.get("tasks", locked.tasks), wanted.get("steps", locked.steps) or ())
     if "tasks" in wanted:
-        wanted["tasks"], wanted["strings"] = extract_strings(rules.check_tasks(wanted["tasks"]), locked.strings)
+        wanted["tasks"], wanted["strings"] = extract_strings(wanted["tasks"], locked.strings)
     if "first_task" in wanted or "tasks" in wanted:
         first_task = wanted.get("first_task", locked.first_task)
         wanted["first_task"] = rules.check_first_task(wanted.get("tasks", locked.tasks), first_task)

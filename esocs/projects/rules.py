@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from classifier.errors import EsocsError
-
-LONGEST_TASK_KEY = 40
 
 
 class UnknownTaskError(EsocsError):
@@ -82,26 +80,6 @@ def build_question(*, question: str, answers: list[str], task_key: str = "T0") -
         **dict(zip(labels, answers, strict=True)),
     }
     return tasks, strings
-
-
-def check_tasks(tasks: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The tasks, if they can be asked.
-
-    Raises:
-        InvalidWorkflowError: a task is no object, or offers answers that have no label.
-    """
-    for key, task in tasks.items():
-        if not isinstance(task, Mapping) or not key or len(key) > LONGEST_TASK_KEY:
-            raise InvalidWorkflowError(f"Task {key[:60]!r} is not an object under a key of its own.")
-        if not isinstance(task.get("type", ""), str):
-            raise InvalidWorkflowError(f"The type of task {key!r} is not a text.")
-        answers = task.get("answers", [])
-        labelled = isinstance(answers, list) and all(
-            isinstance(answer, Mapping) and isinstance(answer.get("label"), str) for answer in answers
-        )
-        if not labelled:
-            raise InvalidWorkflowError(f"The answers of task {key!r} are not a list of objects with a label each.")
-    return tasks
 
 
 def check_first_task(tasks: Mapping[str, Any], first_task: str) -> str:
@@ -196,7 +174,8 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
     """The choices among a submission's annotations, each checked against its task.
 
     A multiple choice answers one question a label, chosen or not. An unanswered optional task (value null) is no
-    choice. Tasks of other types pass unread, and so do the details of a drawing's marks.
+    choice. Tasks of other types pass unread, and so do the details of a drawing's marks. What an older classifier sends
+    inside a combination of tasks is read as if it stood beside it.
 
     Raises:
         UnknownTaskError: a task the workflow does not have, or the same task twice.
@@ -204,7 +183,7 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
     """
     choices: list[Choice] = []
     answered: set[str] = set()
-    for annotation in annotations:
+    for annotation in flatten(annotations):
         key = annotation.get("task")
         if _is_detail(tasks, annotation):
             continue
@@ -217,7 +196,7 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
         value = annotation.get("value")
         if task.get("type") not in {"single", "multiple"} or (value is None and not task.get("required")):
             continue
-        n_answers = len(task["answers"])
+        n_answers = count_answers(tasks, key)
         if task["type"] == "single":
             choices.append(Choice(task_key=key, answer=_index(value, n_answers, key), n_answers=n_answers))
         else:
@@ -227,6 +206,15 @@ def read_choices(tasks: Mapping[str, Any], annotations: list[dict[str, Any]]) ->
                 for label in range(n_answers)
             ]
     return choices
+
+
+def flatten(annotations: Sequence[Any]) -> Iterator[Any]:
+    """The annotations, each combination of tasks followed by what was answered in it."""
+    for annotation in annotations:
+        yield annotation
+        value = annotation.get("value") if isinstance(annotation, Mapping) else None
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) and "task" in one for one in value):
+            yield from value
 
 
 def _is_detail(tasks: Mapping[str, Any], annotation: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ from esocs.projects.models import (
     Workflow,
     WorkflowVersion,
 )
+from esocs.projects.task_checks import check_asked
+from esocs.projects.texts import extract_strings
 
 SPECTRUM_WIDTH_PX, SPECTRUM_HEIGHT_PX = 848, 424
 RENDER_BATCH = 256
@@ -92,24 +94,42 @@ def create_workflow(
     project: Project,
     display_name: str,
     subject_kind: str,
-    question: str,
-    answers: list[str],
+    question: str = "",
+    answers: Sequence[str] = (),
+    asked: Mapping[str, Any] | None = None,
     retirement: dict[str, Any] | None = None,
     routing: dict[str, Any] | None = None,
     active: bool = True,
 ) -> Workflow:
-    """Create a workflow that asks one single-choice question, its version 1.1, and its subject set.
+    """Create a workflow, its version 1.1, and its subject set.
+
+    Args:
+        project: whose.
+        display_name: unused in the project.
+        subject_kind: "image" or "spectrum".
+        question: of the one single-choice task, if that is all it asks.
+        answers: of that question.
+        asked: in place of the two, Panoptes' `tasks` with their texts, and with them `first_task` and `steps` if any.
+        retirement: Panoptes' `{criteria, options}`; the consensus by default.
+        routing: see the model.
+        active: whether it takes classifications.
 
     Raises:
-        InvalidWorkflowError: fewer than two different answers.
+        InvalidWorkflowError: fewer than two different answers, or tasks that make no sense.
     """
-    tasks, strings = rules.build_question(question=question, answers=answers)
+    if asked is None:
+        tasks, strings = rules.build_question(question=question, answers=list(answers))
+    else:
+        tasks, strings = extract_strings(check_asked(asked))
+    more = {"steps": asked.get("steps", [])} if asked else {}
     workflow = Workflow.objects.create(
         project=project,
         display_name=display_name,
         subject_kind=subject_kind,
         tasks=tasks,
         strings=strings,
+        first_task=rules.check_first_task(tasks, (asked or {}).get("first_task", "T0")),
+        **more,
         retirement=retirement or {"criteria": "consensus", "options": {"threshold": 0.95, "minimum": 3, "maximum": 15}},
         routing=routing or {},
         active=active,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.sync_api import Page, expect
 
+from esocs.projects import services as projects
 from esocs.projects.models import Workflow
-from tests.browser.pictures import make_picture_subject
+from tests.browser.pictures import make_picture_subject, make_spectrum_subject
 from tests.support import factories
 
 ANSWERS = ("Elliptical", "Spiral", "Edge-on", "Merger", "Star", "Artifact")
@@ -21,6 +24,21 @@ def make_picture_workflow(*, pictures: int = 12) -> Workflow:
     )
     for seed in range(pictures):
         make_picture_subject(workflow, seed)
+    return workflow
+
+
+def make_task_workflow(asked: dict[str, Any], *, pictures: int = 4, kind: str = "image") -> Workflow:
+    """A workflow with tasks of any kind, as a file gives them, and subjects to ask about."""
+    project = factories.make_project(owner=factories.make_user("scientist"), display_name="Deep field")
+    workflow = projects.create_workflow(
+        project=project,
+        display_name=asked.get("display_name", "Every kind of task"),
+        subject_kind=kind,
+        asked=asked,
+        retirement={"criteria": "classification_count", "options": {"count": 15}},
+    )
+    for seed in range(pictures):
+        (make_picture_subject if kind == "image" else make_spectrum_subject)(workflow, seed)
     return workflow
 
 

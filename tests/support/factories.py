@@ -77,6 +77,8 @@ def make_subject(
             workflow=published_in, subject=subject, epoch_id=start.epoch_id, audience=audience
         )
         K = count_answers(published_in.tasks, published_in.first_task)
+        if K == 0:  # there is no consensus on what is drawn, written or found
+            return subject
         Consensus.objects.create(
             status=status,
             task_key=published_in.first_task,

@@ -14,9 +14,11 @@ from django.views.decorators.http import require_safe
 
 from esocs.accounts.identity import ensure_volunteer, identity_from_session
 from esocs.projects.models import Project, Workflow
+from esocs.projects.task_checks import picture_sites
 from esocs.web.access import get_visible_project, get_workflow, rights_in
 from esocs.web.companion import read_companion
 from esocs.web.languages import speak_projects, speak_workflows
+from esocs.web.policy import HEADER, policy
 
 # The programs' door is a sister of this one, so its addresses are written here; a test asks for both.
 QUEUE_URL = "/api/subjects/queued"
@@ -55,7 +57,9 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
         # for the scripts before it asks.
         "first_queue_url": f"{queue_url}{first}workflow_id={workflow.pk}&page_size={QUEUE_DEPTH}&held=",
     }
-    return render(request, "web/classify.html", context)
+    response = render(request, "web/classify.html", context)
+    response.headers[HEADER] = policy(pictures_from=picture_sites(workflow.tasks, workflow.strings))
+    return response
 
 
 def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import { t } from "../../shared/i18n";
 import { plainView } from "../tasks/kinds";
 import type { Task } from "../tasks/types";
 import { button, type TaskContext, type TaskView } from "../tasks/view";
-import type { ScreenPoint } from "../viewport";
+import type { ScreenBox } from "../viewport";
 
 export interface DetailsEvents {
   onAnswer(values: unknown[]): void;
@@ -13,6 +13,7 @@ export interface DetailsEvents {
 }
 
 const MARGIN_PX = 8;
+const GAP_PX = 24;
 /** Below this width of the stage the questions would hide the picture. */
 const NARROW_PX = 560;
 
@@ -95,17 +96,20 @@ export class Details {
     this.focus();
   }
 
-  /** Stand beside a place of the stage, wholly inside it. */
-  stand(anchor: ScreenPoint | null): void {
-    if (!anchor || !this.element.classList.contains("beside") || !(this.stage instanceof HTMLElement)) return;
+  /** Stand beside a mark, wholly inside the stage: towards the nearer edge, where it hides less of the middle. */
+  stand(mark: ScreenBox | null): void {
+    if (!mark || !this.element.classList.contains("beside") || !(this.stage instanceof HTMLElement)) return;
     const { clientWidth, clientHeight } = this.stage;
     const { offsetWidth: width, offsetHeight: height } = this.element;
-    const right = anchor.x + 2 * MARGIN_PX;
-    // To the left of the mark where the right has no room.
-    const left = right + width + MARGIN_PX <= clientWidth ? right : anchor.x - width - 6 * MARGIN_PX;
+    const left = mark.x - width - GAP_PX;
+    const right = mark.x + mark.width + GAP_PX;
+    const fits = { left: left >= MARGIN_PX, right: right + width + MARGIN_PX <= clientWidth };
+    const outward = mark.x + mark.width / 2 < clientWidth / 2 ? "left" : "right";
+    const side = fits[outward] ? outward : fits.left ? "left" : "right";
     const clamp = (value: number, most: number): number => Math.max(MARGIN_PX, Math.min(most, value));
-    this.element.style.left = `${clamp(left, clientWidth - width - MARGIN_PX)}px`;
-    this.element.style.top = `${clamp(anchor.y, clientHeight - height - MARGIN_PX)}px`;
+    this.element.style.left = `${clamp(side === "left" ? left : right, clientWidth - width - MARGIN_PX)}px`;
+    const middle = mark.y + mark.height / 2 - height / 2;
+    this.element.style.top = `${clamp(middle, clientHeight - height - MARGIN_PX)}px`;
   }
 
   hide(): void {

@@ -256,7 +256,7 @@ export class DrawingView extends AskedView {
         this.sketch.remove();
       },
     });
-    this.details.stand(this.painter?.anchorOf(mark) ?? null);
+    this.details.stand(this.painter?.boxOf(mark) ?? null);
     this.context.onChoosers();
     return true;
   }
@@ -393,7 +393,7 @@ export class DrawingView extends AskedView {
     if (!painter) return;
     const held = painter.root === document.activeElement;
     painter.paint(held ? this.cursor : null, this.active);
-    if (this.details.open && sketch.selected) this.details.stand(painter.anchorOf(sketch.selected));
+    if (this.details.open && sketch.selected) this.details.stand(painter.boxOf(sketch.selected));
     if (!this.active && sketch.marks.all.length === 0) painter.root.remove();
   }
 }

@@ -2,7 +2,7 @@
 // invisible ones to catch the pointer.
 
 import { t } from "../../shared/i18n";
-import type { ScreenPoint, Viewport } from "../viewport";
+import type { ScreenBox, ScreenPoint, Viewport } from "../viewport";
 import type { Mark } from "./marks";
 import { drawnOn, extentOf } from "./places";
 import { shapeOf, type Handle } from "./shapes";
@@ -92,11 +92,13 @@ export class Painter {
     return this.sketch.shape(mark).handles(mark.geometry, extentOf(this.viewport, mark.frame), reach);
   }
 
-  /** A place for what is asked about a mark, in the overlay. */
-  anchorOf(mark: Mark): ScreenPoint | null {
+  /** What a mark takes up in the overlay. */
+  boxOf(mark: Mark): ScreenBox | null {
     const points = this.screenPoints(mark);
     if (points.length === 0) return null;
-    return { x: Math.max(...points.map(({ x }) => x)), y: Math.min(...points.map(({ y }) => y)) };
+    const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
+    const [x, y] = [Math.min(...xs), Math.min(...ys)];
+    return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
   }
 
   private groupAt(index: number): Group {

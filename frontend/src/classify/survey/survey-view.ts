@@ -36,6 +36,7 @@ export class SurveyView extends AskedView {
     this.foundList.setAttribute("aria-label", t("What you found"));
     this.filters = new Filters(task, context, () => {
       this.sift();
+      context.onChoosers();
     });
     this.list.append(this.searchRow(), this.filters.element, this.grid, this.none);
     this.grid.className = "choices";
@@ -57,7 +58,7 @@ export class SurveyView extends AskedView {
         ? [{ choice, answers: answers ?? {}, filters: filters ?? {} }]
         : [];
     });
-    this.closePanel(false);
+    this.removePanel();
     this.search.value = "";
     this.filters.clear();
     this.sift();
@@ -107,6 +108,7 @@ export class SurveyView extends AskedView {
     this.search.setAttribute("aria-label", t("Look for a name"));
     this.search.addEventListener("input", () => {
       this.sift();
+      this.context.onChoosers();
     });
     row.append(this.search);
     return row;
@@ -153,10 +155,10 @@ export class SurveyView extends AskedView {
     this.panel = new ChoicePanel(this.task, key, known?.answers ?? {}, this.context, {
       onTake: (answers) => {
         this.take({ choice: key, answers, filters: known?.filters ?? this.filters.chosen });
-        this.closePanel(true, key);
+        this.closePanel(key);
       },
       onLeave: () => {
-        this.closePanel(true, key);
+        this.closePanel(key);
       },
       onOther: (other) => {
         this.openPanel(other);
@@ -168,13 +170,16 @@ export class SurveyView extends AskedView {
     this.context.onChoosers();
   }
 
-  private closePanel(lead: boolean, key = ""): void {
-    if (!this.panel) return;
-    this.panel.element.remove();
+  private closePanel(key: string): void {
+    this.removePanel();
+    this.context.onChoosers();
+    this.buttons.get(key)?.focus({ preventScroll: true });
+  }
+
+  private removePanel(): void {
+    this.panel?.element.remove();
     this.panel = null;
     this.list.hidden = false;
-    this.context.onChoosers();
-    if (lead) this.buttons.get(key)?.focus({ preventScroll: true });
   }
 
   private take(identification: Identification): void {
@@ -210,7 +215,6 @@ export class SurveyView extends AskedView {
     this.none.textContent = shown > 0 ? "" : t("Nothing on the list is like that.");
     this.grid.classList.toggle("many", shown > 24 && this.task.alwaysShowThumbnails !== true);
     this.filters.tell(tn("one fits", "{count} fit", shown));
-    this.context.onChoosers();
   }
 
   private tell(): void {

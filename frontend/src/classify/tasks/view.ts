@@ -29,7 +29,7 @@ export interface TaskView {
   readonly taskType?: string;
   /** Its answer leads on by itself. */
   readonly instant?: boolean;
-  /** Take up an answer; `undefined` begins anew. Never calls `onChange`. */
+  /** Take up an answer; `undefined` begins anew. Tells the context nothing. */
   write(value: unknown): void;
   /** Why the walk cannot go on yet, as a sentence; "" when it can. */
   missing(): string;

@@ -293,6 +293,7 @@ export class TaskWalk {
   /** The same step for another subject: nothing moves, only the answers are new. */
   private showAgain(): void {
     for (const [key, view] of this.stepViews()) view?.write(this.given.get(key));
+    this.writeCaps();
     this.writeNext();
   }
 
@@ -328,15 +329,18 @@ export class TaskWalk {
 
   /** The digits, in the order of what they press. */
   private writeCaps(): void {
+    const capped = this.choosers()
+      .slice(0, KEYED)
+      .flatMap((element) => element.closest<HTMLElement>("button, label") ?? []);
+    if (capped.length === this.capped.length && capped.every((host, index) => host === this.capped[index]))
+      return;
     for (const host of this.capped) {
       delete host.dataset.actionKey;
       host.removeAttribute("aria-keyshortcuts");
       const cap = host.querySelector("kbd");
       if (cap) cap.hidden = true;
     }
-    this.capped = this.choosers()
-      .slice(0, KEYED)
-      .flatMap((element) => element.closest<HTMLElement>("button, label") ?? []);
+    this.capped = capped;
     // The page writes the keys themselves, which the volunteer may have changed.
     this.capped.forEach((host, index) => {
       host.dataset.actionKey = `answer-${index + 1}`;
