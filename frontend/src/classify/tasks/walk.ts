@@ -277,7 +277,10 @@ export class TaskWalk {
 
   private goTo(path: Step[]): void {
     const same = path.length === this.path.length && path.at(-1)?.key === this.step.key;
-    const inside = this.elements.form.contains(document.activeElement);
+    const focused = document.activeElement;
+    // At the first step the button that leads back goes away.
+    const inside =
+      this.elements.form.contains(focused) || (path.length < 2 && focused === this.elements.back);
     if (!same) for (const [, view] of this.stepViews()) view?.hide?.();
     this.step = path.at(-1) ?? firstStep(this.workflow);
     this.passed = path.slice(0, -1);
