@@ -73,3 +73,10 @@ class RetirementReasonError(EsocsError):
 
     code = "retirement_reason_unknown"
     status = 422
+
+
+class NothingToSelectError(EsocsError):
+    """A workflow without subjects has nothing to select from, in Panoptes' way."""
+
+    code = "nothing_to_select"
+    status = 404

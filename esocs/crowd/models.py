@@ -128,7 +128,9 @@ class SubjectStatus(models.Model):
         related_name="statuses",
         help_text="Of its consensus sums.",
     )
-    classifications_count = models.PositiveIntegerField(default=0, help_text="A cache: counted classifications.")
+    classifications_count = models.PositiveIntegerField(
+        default=0, help_text="A cache: counted classifications, corrected."
+    )
     handouts = models.PositiveIntegerField(
         db_default=0, help_text="How often it was handed out: two hand-outs at once see that they met."
     )
@@ -327,6 +329,10 @@ class Classification(models.Model):
     gold_standard = models.BooleanField(default=False)
     expert = models.CharField(max_length=8, blank=True, help_text="`owner` or `expert` for a gold standard.")
     counted = models.BooleanField(help_text="False for gold and for repeats by the same volunteer.")
+    count_correction = models.SmallIntegerField(
+        db_default=0,
+        help_text="What Panoptes counts more (1) or less (-1) of it, in a workflow that says so.",
+    )
     ip_key = models.CharField(max_length=64, blank=True, help_text="Salted hash of the sender's address.")
     created_at = models.DateTimeField(db_default=Now())
 

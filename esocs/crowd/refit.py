@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
 
 from esocs.crowd.answers import AnswerTable, answers_differ, read_answers
 from esocs.crowd.epochs import QuestionSkill, ensure_epoch, switch_epoch
@@ -141,11 +141,13 @@ def _due(workflow: Workflow) -> bool:
 
 def audit_consensus(workflow: Workflow) -> list[str]:
     """Compare cached counts, and sums under the current epoch, with the rows. Returns one line a difference."""
-    counted = Q(subject__classifications__counted=True, subject__classifications__workflow=workflow)
+    of_workflow = Q(subject__classifications__workflow=workflow)
+    counted = of_workflow & Q(subject__classifications__counted=True)
     statuses = {
         status.pk: status
         for status in SubjectStatus.objects.filter(workflow=workflow).annotate(
             n=Count("subject__classifications", filter=counted)
+            + Coalesce(Sum("subject__classifications__count_correction", filter=of_workflow), 0)
         )
     }
     differences = [

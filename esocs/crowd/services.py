@@ -1,5 +1,8 @@
 """The crowd's writes, as the doors call them. Each verb has a module of its own beside this one."""
 
+from esocs.crowd.as_panoptes.counting import record_as_panoptes
+from esocs.crowd.as_panoptes.reserving import hand_out_by_streams
+from esocs.crowd.as_panoptes.selecting import Selected, select_subjects
 from esocs.crowd.budget import plan_publication
 from esocs.crowd.epochs import ensure_epoch
 from esocs.crowd.handout import QueuedSubject, hand_out_subjects, release_reservations
@@ -13,17 +16,21 @@ __all__ = [
     "QueuedSubject",
     "Recorded",
     "RuleRequest",
+    "Selected",
     "Submission",
     "add_to_set",
     "change_retirement",
     "draw_audit",
     "ensure_epoch",
+    "hand_out_by_streams",
     "hand_out_subjects",
     "order_expert_tasks",
     "plan_publication",
     "publish_for_experts",
     "publish_routes",
+    "record_as_panoptes",
     "record_classification",
     "refit_workflow",
     "release_reservations",
+    "select_subjects",
 ]

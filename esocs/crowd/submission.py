@@ -56,6 +56,8 @@ class Submission:
     gold_standard: bool = False
     ip_key: str = ""
     project_id: int | None = None
+    settled_too: bool = False
+    """Also about a subject that has retired or waits for experts: Panoptes refuses neither."""
 
     @property
     def subject_id(self) -> int:
@@ -301,6 +303,8 @@ def _find_refusal(submission: Submission, status: LockedStatus) -> EsocsError | 
     if submission.gold_standard:
         if not _expert_role(status):
             return GoldStandardForbiddenError("Only the project's owner and experts may set a gold standard.")
+        return None
+    if submission.settled_too:
         return None
     held = status.served_at is not None and (status.retired_at is None or status.served_at <= status.retired_at)
     if status.audience == "experts" and status.state != "retired" and not held and not _expert_role(status):

@@ -6,9 +6,12 @@ Who may do what is the projects room's rule (`esocs.projects.access`).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from esocs.accounts.identity import Identity
+from esocs.crowd.as_panoptes.streams import NAMES as STREAMS
 from esocs.panoptes.errors import ForbiddenError, NotFoundError, NotSignedInError
 from esocs.projects.access import (
     EXPERTS,
@@ -45,6 +48,17 @@ class OpenWorkflow:
     private: bool
     owner_id: int
     grouped: bool = False
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def selects_as_panoptes(self) -> bool:
+        """Whether its owner asked for Panoptes' selection and counting."""
+        return self.configuration.get("selection") == "panoptes"
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether it says how often each subject set is drawn from."""
+        return not STREAMS.isdisjoint(self.configuration)
 
 
 # Every answer of every volunteer asks whether the project is open. It is looked up once in this time in each process,
@@ -76,13 +90,19 @@ def _recall(workflow_id: int) -> OpenWorkflow | None:
     until, workflow = _remembered.get(workflow_id, (0.0, None))
     if workflow is not None and now < until:
         return workflow
-    names = ("project_id", "project__live", "project__private", "project__owner_id", "grouped")
+    names = ("project_id", "project__live", "project__private", "project__owner_id", "grouped", "configuration")
     row = Workflow.objects.filter(id=workflow_id).values_list(*names).first()
     if row is None:
         return None
-    project_id, live, private, owner_id, grouped = row
+    project_id, live, private, owner_id, grouped, configuration = row
     workflow = OpenWorkflow(
-        id=workflow_id, project_id=project_id, live=live, private=private, owner_id=owner_id, grouped=grouped
+        id=workflow_id,
+        project_id=project_id,
+        live=live,
+        private=private,
+        owner_id=owner_id,
+        grouped=grouped,
+        configuration=configuration if isinstance(configuration, dict) else {},
     )
     if len(_remembered) >= MOST_REMEMBERED:
         _remembered.clear()

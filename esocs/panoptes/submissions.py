@@ -22,6 +22,7 @@ VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,64}")
 
 _ID_SCHEMA = {"oneOf": [{"type": "string", "pattern": "^[0-9]{1,18}$"}, {"type": "integer", "minimum": 0}]}
+_SUBJECT_SCHEMA = {"oneOf": [{"type": "string", "pattern": "^-?[0-9]{1,18}$"}, {"type": "integer"}]}
 CLASSIFICATION_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -51,7 +52,7 @@ CLASSIFICATION_SCHEMA: dict[str, Any] = {
             "properties": {
                 "project": _ID_SCHEMA,
                 "workflow": _ID_SCHEMA,
-                "subjects": {"type": "array", "minItems": 1, "maxItems": 1, "items": _ID_SCHEMA},
+                "subjects": {"type": "array", "minItems": 1, "maxItems": 1, "items": _SUBJECT_SCHEMA},
             },
         },
         "completed": {"type": "boolean", "enum": [True]},
@@ -98,7 +99,7 @@ def read_classification(body: Any) -> ClassificationRequest:
     return ClassificationRequest(
         project_id=_id(links["project"], "links.project"),
         workflow_id=_id(links["workflow"], "links.workflow"),
-        subject_id=_id(subjects[0], "links.subjects"),
+        subject_id=_subject_id(subjects[0]),
         annotations=_read_annotations(sent["annotations"]),
         workflow_version=metadata.pop("workflow_version"),
         metadata=metadata,
@@ -164,6 +165,15 @@ def _require(value: Mapping[str, Any], required: tuple[str, ...], name: str) -> 
     missing = [member for member in required if member not in value]
     if missing:
         raise InvalidRequestError(f"{name} lacks {', '.join(missing)}.")
+
+
+def _subject_id(value: Any) -> int:
+    """A subject's id, or below zero that of a group of them."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -_id(value[1:], "links.subjects")
+    if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+        return -_id(-value, "links.subjects")
+    return _id(value, "links.subjects")
 
 
 def _id(value: Any, name: str) -> int:

@@ -191,9 +191,31 @@ class SetMemberSubject(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["subject_set", "subject"], name="set_member_unique")]
+        indexes = [
+            models.Index(fields=["subject_set", "random"], name="set_member_by_chance"),
+            models.Index(fields=["subject_set", "priority", "random"], name="set_member_by_priority"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject_id} in {self.subject_set_id}"
+
+
+class SubjectGroup(models.Model):
+    """Subjects that were shown together as one, in a grid. Its id is shown as a negative number: no subject has it."""
+
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="subject_groups")
+    key = models.CharField(max_length=600, help_text="The subjects' ids in their order, joined by hyphens.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workflow", "key"], name="subject_group_unique")]
+
+    def __str__(self) -> str:
+        return f"group {self.key}"
+
+    @property
+    def subject_ids(self) -> list[int]:
+        return [int(pk) for pk in self.key.split("-")]
 
 
 class Media(models.Model):

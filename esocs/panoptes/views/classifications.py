@@ -11,16 +11,18 @@ from classifier.errors import EsocsError
 from esocs.accounts.identity import Identity, ensure_volunteer
 from esocs.accounts.services import hash_ip
 from esocs.crowd.models import Classification
-from esocs.crowd.services import Submission, hand_out_subjects, record_classification
+from esocs.crowd.services import Submission
 from esocs.panoptes import schema
 from esocs.panoptes.access import OpenWorkflow, list_collaborated_projects, open_workflow, require_signed_in
-from esocs.panoptes.documents import Document, classification_document, queued_subject_document, recorded_document
+from esocs.panoptes.documents import Document, classification_document, recorded_document
 from esocs.panoptes.errors import ForbiddenError, NotFoundError
 from esocs.panoptes.paging import paginate, paginate_by_id
 from esocs.panoptes.parameters import parse_id, read_count, read_id
+from esocs.panoptes.recording import record
+from esocs.panoptes.selection import LONGEST_QUEUE, next_subjects
 from esocs.panoptes.submissions import ClassificationRequest, read_classification, read_idempotency_key
 from esocs.panoptes.views.base import PanoptesView, client_address
-from esocs.panoptes.views.subjects import LONGEST_QUEUE, read_held
+from esocs.panoptes.views.subjects import read_held
 
 PLURAL = "classifications"
 
@@ -65,21 +67,20 @@ class ClassificationList(PanoptesView):
         workflow = open_workflow(sent.workflow_id, self.identity)
         identity = ensure_volunteer(request._request, self.identity)  # noqa: SLF001 - DRF's name for Django's request
         assert identity.volunteer_id is not None
-        recorded = record_classification(
-            Submission(
-                workflow_id=workflow.id,
-                project_id=sent.project_id,
-                subject_ids=[sent.subject_id],
-                volunteer_id=identity.volunteer_id,
-                user_id=identity.user_id,
-                annotations=sent.annotations,
-                metadata=_with_server_facts(sent, workflow, identity),
-                workflow_version=sent.workflow_version,
-                idempotency_key=key,
-                gold_standard=sent.gold_standard,
-                ip_key=hash_ip(client_address(request)),
-            )
+        submission = Submission(
+            workflow_id=workflow.id,
+            project_id=sent.project_id,
+            subject_ids=[sent.subject_id],
+            volunteer_id=identity.volunteer_id,
+            user_id=identity.user_id,
+            annotations=sent.annotations,
+            metadata=_with_server_facts(sent, workflow, identity),
+            workflow_version=sent.workflow_version,
+            idempotency_key=key,
+            gold_standard=sent.gold_standard,
+            ip_key=hash_ip(client_address(request)),
         )
+        recorded = record(submission, workflow)
         document = recorded_document(
             recorded,
             project_id=workflow.project_id,
@@ -88,23 +89,20 @@ class ClassificationList(PanoptesView):
             subject_id=sent.subject_id,
             user_id=identity.user_id,
         )
-        meta = {"subjects": self._refill(workflow, identity.volunteer_id, refill, held)} if refill else {}
+        meta = {"subjects": self._refill(workflow, identity, refill, held)} if refill else {}
         headers = {"Location": f"{self.site}/api{document['href']}"}
         if not recorded.created:
             headers["Idempotency-Replayed"] = "true"
         return self.answer(PLURAL, [document], meta=meta, status=201, headers=headers)
 
     def _refill(
-        self, workflow: OpenWorkflow, volunteer_id: int, refill: int, held: frozenset[int] | None
+        self, workflow: OpenWorkflow, identity: Identity, refill: int, held: frozenset[int] | None
     ) -> list[Document]:
         """The next subjects. The classification is stored by now, so nothing here may turn its answer into an error."""
         try:
-            subjects = hand_out_subjects(workflow_id=workflow.id, volunteer_id=volunteer_id, limit=refill, held=held)
+            return next_subjects(workflow, identity, limit=refill, held=held, site=self.site)
         except EsocsError:
             return []
-        return [
-            queued_subject_document(subject, site=self.site, project_id=workflow.project_id) for subject in subjects
-        ]
 
 
 def _with_server_facts(sent: ClassificationRequest, workflow: OpenWorkflow, identity: Identity) -> dict[str, object]:

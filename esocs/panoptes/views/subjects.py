@@ -13,29 +13,25 @@ from rest_framework.response import Response
 
 from esocs.accounts.identity import ensure_volunteer
 from esocs.crowd.by_hand import open_subjects
-from esocs.crowd.services import hand_out_subjects
-from esocs.crowd.standing import Standing, list_standing
+from esocs.crowd.standing import list_standing
 from esocs.panoptes import schema
 from esocs.panoptes.access import is_expert, open_workflow
 from esocs.panoptes.documents import (
     Document,
-    queued_subject_document,
     subject_document,
-    timestamp,
     with_subject_links,
 )
 from esocs.panoptes.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from esocs.panoptes.parameters import read_count, read_id, read_ids, read_text
 from esocs.panoptes.resource_schemas import describe
+from esocs.panoptes.selection import LONGEST_QUEUE, QUEUE_SIZE, next_subjects, queue_size, selected_document
 from esocs.panoptes.views.base import PanoptesView
 from esocs.panoptes.views.resources import Changed, Created, Deleted, Listed, Resource, Shown
 from esocs.panoptes.views.uploads import upload_address
 from esocs.projects.access import list_visible_subjects
-from esocs.projects.models import SetMemberSubject, Subject
+from esocs.projects.models import Collection, SetMemberSubject, Subject
 from esocs.projects.subjects import change_subject, create_subject, delete_subject
 
-QUEUE_SIZE = 10
-LONGEST_QUEUE = 50
 # A page holds its queue and what it has just sent; more than this many is not a page.
 MOST_HELD = 200
 
@@ -55,7 +51,10 @@ def read_held(query: QueryDict) -> frozenset[int] | None:
 
 
 class SubjectQueue(PanoptesView):
-    """Subjects for the asker to classify, reserved for them. Empty when nothing is left: none is ever repeated."""
+    """Subjects for the asker to classify, reserved for them. Empty when nothing is left: none is ever repeated.
+
+    A workflow with `"selection": "panoptes"` in its configuration answers as Panoptes does, and is never empty.
+    """
 
     @extend_schema(
         operation_id="list_queued_subjects",
@@ -84,19 +83,15 @@ class SubjectQueue(PanoptesView):
             raise InvalidRequestError("audience must be volunteers or experts.")
         if audience == "experts" and not is_expert(self.identity, workflow):
             raise ForbiddenError("Only the project's experts are shown what waits for them.")
-        identity = ensure_volunteer(request._request, self.identity)  # noqa: SLF001 - DRF's name for Django's request
-        assert identity.volunteer_id is not None
-        subjects = hand_out_subjects(
-            workflow_id=workflow_id,
-            volunteer_id=identity.volunteer_id,
-            limit=read_count(query, "page_size", default=QUEUE_SIZE, most=LONGEST_QUEUE),
+        documents = next_subjects(
+            workflow,
+            ensure_volunteer(request._request, self.identity),  # noqa: SLF001 - DRF's name for Django's request
+            limit=read_count(query, "page_size", default=queue_size(workflow), most=LONGEST_QUEUE),
+            site=self.site,
             held=read_held(query),
             subject_set_id=subject_set_id,
             audience=audience,
         )
-        documents = [
-            queued_subject_document(subject, site=self.site, project_id=workflow.project_id) for subject in subjects
-        ]
         # An empty queue says that it is: nothing is left for this volunteer, and nothing is repeated to fill it.
         meta = {"subjects": {"page_size": len(documents), "exhausted": not documents}}
         response = self.answer("subjects", documents, meta=meta)
@@ -200,19 +195,18 @@ class SubjectSelection(Subjects):
         if missing := [pk for pk in ids if pk not in rows]:
             raise NotFoundError(f"Could not find subject with id='{missing[0]}' in workflow {workflow_id}")
         standing = list_standing(workflow_id=workflow.id, subject_ids=ids, volunteer_id=self.identity.volunteer_id)
-        documents = [{**subject_document(rows[pk], site=self.site), **_selected(standing[pk])} for pk in ids]
+        favorites = set()
+        if self.identity.user_id is not None:
+            own = Collection.objects.filter(owner=self.identity.user_id, favorite=True, subjects__in=ids)
+            favorites = set(own.values_list("subjects", flat=True))
+        now = timezone.now()
+        documents = [
+            {
+                **subject_document(rows[pk], site=self.site),
+                **selected_document(standing[pk], favorite=pk in favorites, state="normal", selected_at=now),
+            }
+            for pk in ids
+        ]
         response = self.answer("subjects", documents, meta={"subjects": {"page_size": len(documents)}})
         response["Cache-Control"] = "no-store"
         return response
-
-
-def _selected(standing: Standing) -> Document:
-    return {
-        "retired": standing.retired,
-        "already_seen": standing.already_seen,
-        "finished_workflow": standing.finished_workflow,
-        "user_has_finished_workflow": standing.user_has_finished,
-        "favorite": False,
-        "selection_state": "normal",
-        "selected_at": timestamp(timezone.now()),
-    }

@@ -41,7 +41,7 @@ HEADER = (
 ROWS = """
 SELECT c.id, c.volunteer_id, v.user_id, u.login, c.ip_key, c.workflow_id, c.workflow_major, c.workflow_minor,
        to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), c.gold_standard, c.expert,
-       c.counted OR COALESCE(st.training, false),
+       c.counted OR c.count_correction > 0 OR COALESCE(st.training, false),
        ({metadata})::text, c.annotations::text, c.subject_id, s.metadata::text,
        CASE WHEN st.retired_at <= %(as_of)s THEN st.id END, st.classifications_count,
        st.created_at AT TIME ZONE 'UTC', st.updated_at AT TIME ZONE 'UTC', st.retired_at AT TIME ZONE 'UTC',

@@ -1,0 +1,42 @@
+"""How a submission is recorded: as the workflow counts, and for a group of subjects once for each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from django.db import transaction
+
+from esocs.crowd.services import Recorded, Submission, record_as_panoptes, record_classification
+from esocs.panoptes.access import OpenWorkflow
+from esocs.panoptes.views.subject_groups import members_of
+
+
+def record(submission: Submission, workflow: OpenWorkflow) -> Recorded:
+    """Store a submission exactly once. Of a group, all or none of its subjects' are stored; the first is returned.
+
+    Raises:
+        EsocsError: it cannot be stored.
+    """
+    if submission.subject_id >= 0:
+        return _record_one(submission, workflow)
+    key = submission.idempotency_key
+    with transaction.atomic():
+        recorded = [
+            _record_one(
+                replace(submission, subject_ids=[pk], idempotency_key=None if key is None else _member_key(key, pk)),
+                workflow,
+            )
+            for pk in members_of(submission.subject_id, workflow_id=workflow.id)
+        ]
+    return recorded[0]
+
+
+def _record_one(submission: Submission, workflow: OpenWorkflow) -> Recorded:
+    if workflow.selects_as_panoptes:
+        return record_as_panoptes(submission, live=workflow.live)
+    return record_classification(submission)
+
+
+def _member_key(key: str, subject_id: int) -> str:
+    return hashlib.sha256(f"{key}/{subject_id}".encode()).hexdigest()
