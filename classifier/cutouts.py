@@ -45,7 +45,9 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
     flat = pixels.ravel()
     # An odd step walks through columns and rows alike.
     sample = flat[:: max(1, flat.size // _SKY_SAMPLE_PX) | 1]
-    sample = sample[np.isfinite(sample)]
+    finite = np.isfinite(sample)
+    if not finite.all():
+        sample = sample[finite]
     if sample.size < _LEAST_SKY_SAMPLE_PX:
         sample = flat[np.isfinite(flat)]
     if sample.size == 0:
@@ -56,8 +58,8 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
     for _ in range(12):
         background = float(sample[(low + high) // 2])
         noise = background - float(sample[low + int(_LOWER_SIGMA_QUANTILE * (high - low))])
-        new_low = int(np.searchsorted(sample, background - _CLIP_SIGMAS * noise))
-        new_high = int(np.searchsorted(sample, background + _CLIP_SIGMAS * noise, side="right"))
+        new_low = int(sample.searchsorted(background - _CLIP_SIGMAS * noise))
+        new_high = int(sample.searchsorted(background + _CLIP_SIGMAS * noise, side="right"))
         if noise <= 0.0 or new_high - new_low < 16 or (new_low, new_high) == (low, high):
             break
         low, high = new_low, new_high
@@ -79,10 +81,32 @@ def normalise_plane(pixels: NDArray[np.float32], *, background: float, noise: fl
         by whoever looks at the bits.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        plane = (pixels - np.float32(background)) / np.float32(noise)
+        plane = pixels - np.float32(background)
+        plane /= np.float32(noise)
         np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
-    plane[np.isnan(plane)] = -0.0
-    return plane.astype(np.float16)
+    missing = np.isnan(plane)
+    if missing.any():
+        plane[missing] = -0.0
+    return to_half(plane)
+
+
+def to_half(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    """What ``astype(np.float16)`` gives, rounded to nearest, ties to even, in half of its time.
+
+    Scaled by 2^-112 a number has the bits of its half-precision form 13 places further left, subnormal ones included;
+    those, below 6e-5, are rounded twice, so that a tie may go the other way.
+
+    Args:
+        values: Finite, at most 65,504 in size.
+    """
+    with np.errstate(under="ignore"):
+        bits = (values * np.float32(2.0**-112)).view(np.uint32)
+    sign = (bits >> 16) & 0x8000
+    bits &= 0x7FFFFFFF
+    bits += ((bits >> 13) & 1) + 0xFFF
+    bits >>= 13
+    bits |= sign
+    return bits.astype(np.uint16).view(np.float16)
 
 
 def corner_of_cut(*, x_px: float, y_px: float, size_px: int) -> tuple[int, int]:

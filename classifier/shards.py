@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +21,25 @@ class DamagedShardError(EsocsError):
     status = 500
 
 
-def write_shard(path: Path, planes: Iterable[NDArray[np.float16]]) -> str:
+def digest_of(planes: Sequence[NDArray[np.float16]]) -> str:
+    """SHA-256 of the shard of these planes, hexadecimal.
+
+    Raises:
+        ValueError: No planes, or planes of different shape or type.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(planes):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def write_shard(path: Path, planes: Sequence[NDArray[np.float16]], *, sha256: str | None = None) -> str:
     """Write planes into a shard, whole or not at all.
 
     Args:
         path: Where to; an older shard there is replaced in one step.
-        planes: At least one float16 plane, all of one shape; taken one by one, so that memory stays flat.
+        planes: At least one float16 plane, all of one shape, or an array of them.
+        sha256: Of the shard, where it is known.
 
     Returns:
         SHA-256 of the file, hexadecimal.
@@ -35,20 +47,20 @@ def write_shard(path: Path, planes: Iterable[NDArray[np.float16]]) -> str:
     Raises:
         ValueError: No planes, or planes of different shape or type.
     """
+    sha256 = sha256 or digest_of(planes)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
-            _write_planes(file, planes)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(_parts(planes))
+            file.flush()
             os.fsync(file.fileno())
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return digest
+    return sha256
 
 
 def open_shard(path: Path, *, sha256: str | None = None) -> NDArray[np.float16]:
@@ -82,23 +94,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_planes(file: BinaryIO, planes: Iterable[NDArray[np.float16]]) -> None:
-    """The header, whose length is fixed, goes before the planes and again when their number is known."""
-    shape: tuple[int, ...] | None = None
-    count = 0
-    for plane in planes:
-        if shape is None:
-            shape = plane.shape
-            file.write(_header(count=0, shape=shape))
-        if plane.shape != shape or plane.dtype != np.float16:
-            raise ValueError(f"Plane {count} is {plane.dtype} {plane.shape}, not float16 {shape}.")
-        file.write(np.ascontiguousarray(plane, dtype="<f2").tobytes())
-        count += 1
-    if shape is None:
+def _parts(planes: Sequence[NDArray[np.float16]]) -> Iterator[bytes | memoryview]:
+    """The file's header and its planes, little-endian."""
+    if len(planes) == 0:
         raise ValueError("A shard holds at least one plane.")
-    file.seek(0)
-    file.write(_header(count=count, shape=shape))
-    file.flush()
+    shape = planes[0].shape
+    yield _header(count=len(planes), shape=shape)
+    for number, plane in enumerate(planes):
+        if plane.shape != shape or plane.dtype != np.float16:
+            raise ValueError(f"Plane {number} is {plane.dtype} {plane.shape}, not float16 {shape}.")
+        yield np.ascontiguousarray(plane, dtype="<f2").data.cast("B")
 
 
 def _header(*, count: int, shape: tuple[int, ...]) -> bytes:

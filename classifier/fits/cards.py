@@ -23,7 +23,103 @@ _STRING = re.compile(rb"'([^']*(?:''[^']*)*)")
 _COMMENTARY = frozenset({b"COMMENT ", b"HISTORY ", b"CONTINUE", b"        ", b"END     "})
 _HIERARCH = b"HIERARCH"
 _ENDS_NUMBER = (b" ", b"/", b"")
+_BEGINS_REAL = frozenset(bytes([letter]) for letter in b"+-.0123456789")
+# Headers of HARPS spectra have 240 kB. What is kept of all indexed ones together stays below some ten MB.
+_INDEXED_BYTES, _INDEXED_LENGTHS, _INDEXED_OF_A_LENGTH = 1 << 18, 16, 2
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+class CardIndex:
+    """Where the keywords of a header stand: all about it that its values do not change.
+
+    Attributes:
+        standard: Standard keyword to the offset of its first card.
+        repeated: Offsets of the first and of a further card of the same keyword.
+    """
+
+    __slots__ = ("_eso", "_found", "repeated", "standard")
+
+    def __init__(self, block: bytes, size: int) -> None:
+        self.standard: dict[str, int] = {}
+        self.repeated: list[tuple[int, int]] = []
+        self._eso: dict[re.Pattern[bytes], list[tuple[str, int, int]]] = {}
+        self._found: dict[str, int] = {}
+        for row in (_words(block, 0, size) != _word(_HIERARCH)).nonzero()[0].tolist():
+            start = row * CARD_BYTES
+            keyword = block[start : start + 8]
+            if keyword in _COMMENTARY:
+                continue
+            name = keyword.decode("latin-1").rstrip(" ")
+            if name in self.standard:
+                self.repeated.append((self.standard[name], start))
+            else:
+                self.standard[name] = start
+
+    def eso(self, pattern: re.Pattern[bytes], block: bytes, size: int) -> list[tuple[str, int, int]]:
+        """ESO keywords that match, with the offsets of their equals sign and of the next card."""
+        found = self._eso.get(pattern)
+        if found is None:
+            matches = ((match.start(), match) for match in pattern.finditer(block, 0, size))
+            found = self._eso[pattern] = [
+                (clean_text(match[1]), match.end() - 1, start + CARD_BYTES)
+                for start, match in matches
+                if start % CARD_BYTES == 0 and match.end() <= start + CARD_BYTES
+            ]
+        return found
+
+    def find_eso(self, name: str, block: bytes, size: int) -> int:
+        """Offset of the first card of an ESO keyword; -1 if there is none."""
+        start = self._found.get(name)
+        if start is None:
+            start = self._found[name] = find_eso_card(block, name.encode(), size)
+        return start
+
+
+class HeaderIndexer:
+    """Headers of files that one program wrote: keywords that stand where they stood in an earlier file are not searched
+    again. Whether they do is compared byte by byte.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[_Keywords]] = {}
+
+    def header(self, block: bytes) -> Header:
+        """The header of a block that ends before its END card."""
+        size = len(block)
+        if size > _INDEXED_BYTES or size % CARD_BYTES:
+            return Header(block)
+        known = self._known.get(size)
+        if known is None:
+            # The first of its length; what comes once is not worth more.
+            if len(self._known) >= _INDEXED_LENGTHS:
+                self._known.clear()
+            self._known[size] = []
+            return Header(block)
+        words = np.frombuffer(block, dtype=np.uint64)
+        for keywords in known:
+            if keywords.stand_in(words):
+                return Header(block, index=keywords.index)
+        keywords = _Keywords(block, words)
+        known.insert(0, keywords)
+        del known[_INDEXED_OF_A_LENGTH:]
+        return Header(block, index=keywords.index)
+
+
+class _Keywords:
+    """The bytes of a header that are keywords, and the index of where they stand."""
+
+    def __init__(self, block: bytes, words: NDArray[np.uint64]) -> None:
+        mask = np.zeros((len(block) // CARD_BYTES, CARD_BYTES), dtype=np.uint8)
+        mask[:, :8] = 0xFF
+        for row in (_words(block, 0, len(block)) == _word(_HIERARCH)).nonzero()[0].tolist():
+            equals = block.find(b"=", row * CARD_BYTES, (row + 1) * CARD_BYTES)
+            mask[row, : equals + 1 - row * CARD_BYTES if equals >= 0 else CARD_BYTES] = 0xFF
+        self._mask = mask.reshape(-1).view(np.uint64)
+        self._bytes = words & self._mask
+        self.index = CardIndex(block, len(block))
+
+    def stand_in(self, words: NDArray[np.uint64]) -> bool:
+        return bool(((words & self._mask) == self._bytes).all())
 
 
 class Header:
@@ -34,32 +130,21 @@ class Header:
     more than the few that are asked for. Of repeated keywords the first counts.
     """
 
-    __slots__ = ("_block", "_offsets", "_parsed", "_repeated", "_size")
+    __slots__ = ("_block", "_index", "_offsets", "_parsed", "_size")
 
-    def __init__(self, block: bytes, size: int | None = None) -> None:
+    def __init__(self, block: bytes, size: int | None = None, *, index: CardIndex | None = None) -> None:
         """Index the standard cards.
 
         Args:
             block: The header's bytes from its first card.
             size: Where its END card lies; None where the block ends before it.
+            index: Of a header with the same keywords at the same places, so that nothing is searched again.
         """
         self._block = block
         self._size = len(block) if size is None else size
         self._parsed: dict[str, CardValue | None] = {}
-        offsets: dict[str, int] = {}
-        repeated: list[tuple[int, int]] = []
-        for row in (_words(block, 0, self._size) != _word(_HIERARCH)).nonzero()[0].tolist():
-            start = row * CARD_BYTES
-            keyword = block[start : start + 8]
-            if keyword in _COMMENTARY:
-                continue
-            name = keyword.decode("latin-1").rstrip(" ")
-            if name in offsets:
-                repeated.append((offsets[name], start))
-            else:
-                offsets[name] = start
-        self._offsets = offsets
-        self._repeated = repeated
+        self._index = index or CardIndex(block, self._size)
+        self._offsets = self._index.standard
 
     def __contains__(self, name: str) -> bool:
         return self._find(name) >= 0
@@ -89,7 +174,8 @@ class Header:
             elif len(keyword) != 8 or self._block[start : start + 8] in _COMMENTARY:
                 continue
             if name not in found:
-                value: CardValue | None = _plain_real(rest)
+                token = rest.partition("/")[0]
+                value: CardValue | None = _finite(token) if "." in token and "_" not in token else None
                 if value is None:
                     value = value_at(self._block, start)
                 if value is not None:
@@ -106,17 +192,15 @@ class Header:
         Args:
             pattern: Matches from the word HIERARCH to the equals sign inclusive; group 1 is the keyword.
         """
-        for found in pattern.finditer(self._block, 0, self._size):
-            start, equals = found.start(), found.end() - 1
-            if start % CARD_BYTES == 0 and equals < start + CARD_BYTES:
-                value = _value_from(self._block, equals, start + CARD_BYTES)
-                if value is not None:
-                    yield clean_text(found[1]), value
+        for name, equals, end in self._index.eso(pattern, self._block, self._size):
+            value = _value_from(self._block, equals, end)
+            if value is not None:
+                yield name, value
 
     def contradictions(self, pattern: re.Pattern[bytes]) -> list[str]:
         """Keywords that match and stand twice with different values: two readers could disagree."""
         found = []
-        for first, again in self._repeated:
+        for first, again in self._index.repeated:
             name = self._block[again : again + 8].rstrip()
             if pattern.fullmatch(name) and value_at(self._block, first) != value_at(self._block, again):
                 found.append(clean_text(name))
@@ -137,7 +221,7 @@ class Header:
     def _find(self, name: str) -> int:
         start = self._offsets.get(name, -1)
         if start < 0 and (len(name) > 8 or " " in name):
-            return find_eso_card(self._block, name.encode(), self._size)
+            return self._index.find_eso(name, self._block, self._size)
         return start
 
     def text(self, *names: str) -> str | None:
@@ -158,6 +242,8 @@ class Header:
 
 def as_number(value: CardValue | None) -> float | None:
     """A value as a finite number; text that is one counts, a logical does not."""
+    if value is None:
+        return None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip().encode()):
         value = float(value.upper().replace("D", "E"))
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
@@ -219,6 +305,9 @@ def value_at(block: bytes, start: int) -> CardValue | None:
 
 def _value_from(block: bytes, equals: int, end: int) -> CardValue | None:
     """The value behind the equals sign of a card that ends at ``end``."""
+    plain = _plain_number(block, equals, end)
+    if plain is not None:
+        return plain
     found = _VALUE.match(block, equals, end)
     if found is None:
         return None
@@ -236,11 +325,18 @@ def _value_from(block: bytes, equals: int, end: int) -> CardValue | None:
     return clean_text(token) if token else None
 
 
-def _plain_real(field: str) -> float | None:
-    """The number in a value field where it is an ordinary real; None leaves all else to the full rules."""
-    token = field.partition("/")[0]
-    if "." not in token or "_" in token:
+def _plain_number(block: bytes, equals: int, end: int) -> int | float | None:
+    """The value where it is a plain number, as most are; None leaves all else to the full rules."""
+    if block[equals : equals + 1] != b"=":
         return None
+    token = block[equals + 1 : end].partition(b"/")[0].strip(b" ")
+    if token.isdigit():
+        return int(token)
+    return _finite(token) if token[:1] in _BEGINS_REAL and b"." in token and b"_" not in token else None
+
+
+def _finite(token: str | bytes) -> float | None:
+    """The number that a token is to Python; None leaves all else to the full rules. Python also takes underscores."""
     try:
         number = float(token)
     except ValueError:

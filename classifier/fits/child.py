@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,11 +80,19 @@ def _limit_next_file(limits: Limits) -> None:
 
 def _address_space_bytes() -> int:
     """What RLIMIT_AS counts; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split(maxsplit=1)[0])
-    except OSError:
+    descriptor = _statm()
+    if descriptor < 0:
         return 0
-    return pages * resource.getpagesize()
+    return int(os.pread(descriptor, 64, 0).split(maxsplit=1)[0]) * resource.getpagesize()
+
+
+@lru_cache(maxsize=1)
+def _statm() -> int:
+    """The kernel's count of our pages, held open: it is asked after every file."""
+    try:
+        return os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return -1
 
 
 def _lower(kind: int, soft: int) -> None:

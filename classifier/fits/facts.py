@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from classifier.fits.cards import CardValue, Header, as_number
 from classifier.fits.content import HeaderFacts
@@ -79,15 +79,15 @@ class _Facts:
         self._headers = headers
         self._cards = cards
 
-    def _values(self, names: Sequence[str]) -> Iterator[CardValue]:
+    def _values(self, names: Sequence[str]) -> list[CardValue]:
+        found: list[CardValue] = []
         for name in names:
             if name.startswith("ESO "):
-                values: Iterable[CardValue | None] = (self._cards.get(name),)
+                if (value := self._cards.get(name)) is not None:
+                    found.append(value)
             else:
-                values = (header.get(name) for header in self._headers)
-            for value in values:
-                if value is not None:
-                    yield value
+                found += [value for header in self._headers if (value := header.get(name)) is not None]
+        return found
 
     def text(self, *names: str) -> str | None:
         """The first that is not empty."""

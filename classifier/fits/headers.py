@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, find_end
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, HeaderIndexer, find_end
 from classifier.fits.errors import (
     DecompressionBombError,
     EmptyFileError,
@@ -26,6 +26,8 @@ _PLAUSIBLE_BYTES = 1 << 42
 _STRUCTURAL = re.compile(
     rb"SIMPLE|XTENSION|Z?BITPIX|Z?NAXIS[0-9]*|Z?PCOUNT|Z?GCOUNT|GROUPS|TFIELDS|TFORM[0-9]+|ZIMAGE|ZTILE[0-9]+"
 )
+# A reader reads many files of one instrument, one after another.
+_indexer = HeaderIndexer()
 # As much as the longest headers have: one read, and small against the files.
 _READ_AHEAD_BYTES = 96 * BLOCK_BYTES
 
@@ -93,7 +95,7 @@ def scan_hdus(buffer: Buffer, *, limits: Limits) -> tuple[Hdu, ...]:
         if header_bytes > 16 * limits.header_bytes:
             raise ImplausibleSizeError(f"The headers together exceed {16 * limits.header_bytes:,} bytes.")
         hdu = _check_hdu(
-            Header(bytes(buffer[position:end])),
+            _indexer.header(bytes(buffer[position:end])),
             index=len(hdus),
             data_offset=position + _padded(end + CARD_BYTES - position),
             file_bytes=len(buffer),

@@ -34,7 +34,8 @@ _CHILD_MODULE = "classifier.fits.child"
 _DEPTH = 16
 _SMALL_REQUEST_BYTES = 2048
 _START_TIMEOUT_S = 60.0
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 20
+_LEAST_READ_BYTES = 1 << 16
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux; absent from fcntl elsewhere
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
@@ -173,7 +174,7 @@ class _Child:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._pending: deque[bytes] = deque()
-        self._received = bytearray()
+        self._received = _Received()
         self._process: subprocess.Popen[bytes] | None = None
         self._retried = False
         self._answered = 0
@@ -293,19 +294,15 @@ class _Child:
         process = self._process
         if process is None or process.stdout is None:
             raise _DiedError
-        poller = select.poll()
-        poller.register(process.stdout.fileno(), select.POLLIN | select.POLLHUP)
         while len(self._received) < count:
-            remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0.0 or not poller.poll(remaining_s * 1e3):
-                raise _DiedError(timed_out=True)
-            chunk = os.read(process.stdout.fileno(), _READ_BYTES)
-            if not chunk:
+            try:
+                more = self._received.read(process.stdout.fileno(), wanted=count)
+            except BlockingIOError:
+                _wait_for(process.stdout.fileno(), deadline)
+                continue
+            if not more:
                 raise _DiedError
-            self._received += chunk
-        taken = bytes(self._received[:count])
-        del self._received[:count]
-        return taken
+        return self._received.take(count)
 
     def _bury(self, death: _DiedError) -> FitsError | None:
         """The error of the file that a dead or stuck child was reading; None where it is read again."""
@@ -355,6 +352,58 @@ class _Child:
                 except BrokenPipeError:
                     continue
         self._process = None
+
+
+class _Received:
+    """What a child has written and nobody has taken, in one block of memory that is used again and again."""
+
+    def __init__(self) -> None:
+        self._block = bytearray(_READ_BYTES)
+        self._first = self._last = 0
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def read(self, descriptor: int, *, wanted: int) -> int:
+        """Read what there is, so that `wanted` bytes fit. Returns how many came, 0 at the end of the output."""
+        room = max(wanted - len(self), _LEAST_READ_BYTES)
+        if len(self._block) - self._last < room:
+            kept = self._block[self._first : self._last]
+            size = max(_READ_BYTES, len(kept) + room)
+            if size != len(self._block):
+                self._block = bytearray(size)
+            self._block[: len(kept)] = kept
+            self._first, self._last = 0, len(kept)
+        with memoryview(self._block) as view:
+            count = os.readv(descriptor, [view[self._last :]])
+        self._last += count
+        return count
+
+    def take(self, count: int) -> bytes:
+        """The oldest bytes."""
+        with memoryview(self._block) as view:
+            taken = bytes(view[self._first : self._first + count])
+        self._first += count
+        if self._first == self._last:
+            self._first = self._last = 0
+        return taken
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._first = self._last = 0
+
+
+def _wait_for(descriptor: int, deadline: float) -> None:
+    """Until there is something to read, or the end.
+
+    Raises:
+        _DiedError: the deadline has passed.
+    """
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN | select.POLLHUP)
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0.0 or not poller.poll(remaining_s * 1e3):
+        raise _DiedError(timed_out=True)
 
 
 class _DiedError(Exception):

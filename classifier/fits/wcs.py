@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, Header
 
@@ -56,10 +55,8 @@ class CelestialWcs(Protocol):
     def to_sky(self, x_px: float, y_px: float) -> tuple[float, float] | None:
         """(right ascension in [0, 360), declination), or None."""
 
-    def tangent_over(
-        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
-    ) -> tuple[TangentPlane, float] | None:
-        """The plane that fits best at these pixels, and the largest distance from it in pixels."""
+    def tangent_over(self, *, corner: tuple[int, int], side_px: int) -> tuple[TangentPlane, float] | None:
+        """The plane that fits best over a square of pixels, and the largest distance from it in pixels."""
 
     @property
     def pixel_scale_arcsec(self) -> float:
@@ -104,9 +101,7 @@ class TangentPlane:
         dec = math.degrees(math.atan2(math.sin(dec0) + eta * math.cos(dec0), math.hypot(xi, below)))
         return (ra % 360.0, dec) if math.isfinite(ra) and math.isfinite(dec) else None
 
-    def tangent_over(
-        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
-    ) -> tuple[TangentPlane, float] | None:
+    def tangent_over(self, *, corner: tuple[int, int], side_px: int) -> tuple[TangentPlane, float] | None:
         return self, 0.0
 
     @property
@@ -128,10 +123,10 @@ class WcslibWcs:
         sky = self._finite(self._wcs.all_pix2world, x_px, y_px)
         return None if sky is None else (sky[0] % 360.0, sky[1])
 
-    def tangent_over(
-        self, *, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
-    ) -> tuple[TangentPlane, float] | None:
+    def tangent_over(self, *, corner: tuple[int, int], side_px: int) -> tuple[TangentPlane, float] | None:
         """A linear fit to the gnomonic projection about the pixels' middle (A&A 395, 1077, section 5.1.3)."""
+        steps = np.linspace(0.0, side_px - 1.0, _GRID)
+        x_px, y_px = (axis.ravel() for axis in np.meshgrid(corner[0] + steps, corner[1] + steps))
         middle = self.to_sky(float(x_px.mean()), float(y_px.mean()))
         try:
             ra, dec = self._wcs.all_pix2world(x_px, y_px, 0)
@@ -180,9 +175,7 @@ def local_sky(wcs: CelestialWcs, *, corner: tuple[int, int], scale: int, size_px
         scale: Image pixels averaged into one of the cut-out, along each axis.
         size_px: Side of the cut-out.
     """
-    steps = np.linspace(0.0, size_px * scale - 1.0, _GRID)
-    x_px, y_px = (axis.ravel() for axis in np.meshgrid(corner[0] + steps, corner[1] + steps))
-    found = wcs.tangent_over(x_px=x_px, y_px=y_px)
+    found = wcs.tangent_over(corner=corner, side_px=size_px * scale)
     if found is None:
         return None
     plane, tolerance_px = found

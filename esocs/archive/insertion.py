@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, models
 
 
-def insert_rows(objects: Sequence[models.Model], *, ignore_conflicts: bool = False, now: Sequence[str] = ()) -> None:
-    """Insert new objects of one model; what the database fills in (ids, defaults) is not read back.
+def insert_rows(
+    model: type[models.Model],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    same: Mapping[str, Any] | None = None,
+    ignore_conflicts: bool = False,
+    now: Sequence[str] = (),
+) -> None:
+    """Insert new rows of one model; what the database fills in (ids, defaults) is not read back.
 
     Args:
-        objects: not saved yet; numbers finite, as JSON has no others.
+        model: whose table.
+        rows: all with the same keys, names of fields (`shard_id`, not `shard`); values that JSON has: numbers finite.
+        same: what all rows have in common. Fields that neither names get the model's defaults.
         ignore_conflicts: leave out rows whose place another has.
-        now: fields that get the database's time, whatever the objects say.
+        now: fields that get the database's time.
 
     Raises:
         IntegrityError: a conflict that is not to be ignored.
         ValueError: a number that is not finite.
     """
-    if not objects:
+    if not rows:
         return
-    meta = objects[0]._meta  # noqa: SLF001 - Django's documented Model _meta API
-    concrete = {field.name: field for field in meta.concrete_fields}
-    given = [f for f in concrete.values() if not f.primary_key and f.db_default is models.NOT_PROVIDED]
-    sent = [field for field in given if field.name not in now]
-    rows = [{field.column: getattr(row, field.attname) for field in sent} for row in objects]
-    columns = ", ".join(f'"{field.column}"' for field in [*sent, *(concrete[name] for name in now)])
-    values = ", ".join([*(f'"{field.column}"' for field in sent), *("statement_timestamp()" for _ in now)])
-    types = ", ".join(f'"{field.column}" {field.db_type(connection)}' for field in sent)
+    meta = model._meta  # noqa: SLF001 - Django's documented Model _meta API
+    fields = {field.attname: field for field in meta.concrete_fields}
+    constant = {
+        name: field.get_default()
+        for name, field in fields.items()
+        if not field.primary_key and field.db_default is models.NOT_PROVIDED and name not in rows[0] and name not in now
+    } | dict(same or {})
+    prepared = [fields[name].get_db_prep_save(value, connection) for name, value in constant.items()]
+    columns = ", ".join(f'"{fields[name].column}"' for name in [*rows[0], *constant, *now])
+    values = ", ".join(
+        [
+            *(f'"{name}"' for name in rows[0]),
+            *(f"%s::{fields[name].db_type(connection)}" for name in constant),
+            *("statement_timestamp()" for _ in now),
+        ]
+    )
+    types = ", ".join(f'"{name}" {fields[name].db_type(connection)}' for name in rows[0])
     statement = (
         f'INSERT INTO "{meta.db_table}" ({columns}) SELECT {values} FROM jsonb_to_recordset(%s::jsonb) AS row ({types})'
         f"{' ON CONFLICT DO NOTHING' if ignore_conflicts else ''}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [json.dumps(rows, allow_nan=False, default=_as_json)])
-
-
-def _as_json(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{value!r} has no JSON.")
+        cursor.execute(statement, [*prepared, json.dumps(rows, allow_nan=False, separators=(",", ":"))])

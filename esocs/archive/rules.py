@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -15,6 +16,9 @@ FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".f
 LARGEST_MISSING_SHARE = 0.3
 # A spectrum that covers less of the network's wavelengths is not what the network was trained on.
 SMALLEST_COVERAGE = 0.25
+# Files a job, and so planes a shard. A large order makes larger ones.
+FILES_PER_JOB, LARGEST_FILES_PER_JOB, JOBS_PER_ORDER = 400, 1000, 40
+BYTES_PER_JOB = 1 << 30
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 
 
@@ -27,6 +31,26 @@ def uri_of(path: Path) -> str:
 def path_of(uri: str) -> Path:
     """The inverse of `uri_of`."""
     return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))) if uri.startswith("file:") else Path(uri)
+
+
+def split_order(sizes_bytes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The files of an order by jobs: first and behind last of each.
+
+    What a job costs beside its files is the same for any number of them, and so is what a shard costs to open and
+    predict; but a job that is cut off is done again, so large files make small jobs.
+
+    Args:
+        sizes_bytes: Of the files, in the order in which they are read.
+    """
+    most = min(max(FILES_PER_JOB, len(sizes_bytes) // JOBS_PER_ORDER), LARGEST_FILES_PER_JOB)
+    first, job_bytes = 0, 0
+    for number, size_bytes in enumerate(sizes_bytes):
+        if number > first and (number - first == most or job_bytes + size_bytes > BYTES_PER_JOB):
+            yield first, number
+            first, job_bytes = number, 0
+        job_bytes += size_bytes
+    if first < len(sizes_bytes):
+        yield first, len(sizes_bytes)
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,6 @@ killed half-way leaves nothing behind and the job's next attempt does it all aga
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -24,14 +23,11 @@ from classifier.errors import EsocsError
 from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
 from classifier.fits.errors import FitsError
 from classifier.fits.sandbox import FitsReader
-from classifier.shards import write_shard
+from classifier.shards import digest_of, write_shard
 from esocs.archive import rules
 from esocs.archive.insertion import insert_rows
 from esocs.archive.models import IngestBatch, Plane, Product, Shard
 from esocs.jobs.services import enqueue, enqueue_many
-
-# Files a job, and so planes a shard: a large order makes larger ones, which cost less each to claim, open and predict.
-FILES_PER_JOB, LARGEST_FILES_PER_JOB, JOBS_PER_ORDER = 100, 1000, 40
 
 
 class NothingToIngestError(EsocsError):
@@ -46,6 +42,14 @@ class PathNotFoundError(EsocsError):
 
     code = "path_not_found"
     status = 404
+
+
+def _size_bytes(path: Path) -> int:
+    """Of a file that may have gone since it was found."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -79,7 +83,7 @@ def order_ingest(
     project_id: int | None = None,
     positions: Mapping[str, list[tuple[float, float]]] | None = None,
 ) -> tuple[IngestBatch, list[int]]:
-    """Order files to be read by workers, a hundred to a thousand a job; with a project, subjects are made of them.
+    """Order files to be read by workers, some hundreds a job; with a project, subjects are made of them.
 
     Args:
         files: absolute paths, on storage that the workers share.
@@ -93,9 +97,8 @@ def order_ingest(
     """
     batch = IngestBatch.objects.create(source=rules.printable(source)[:1000], created_by_id=user_id)
     items = []
-    each = min(max(FILES_PER_JOB, len(files) // JOBS_PER_ORDER), LARGEST_FILES_PER_JOB)
-    for start in range(0, len(files), each):
-        chunk = files[start : start + each]
+    for start, stop in rules.split_order([_size_bytes(path) for path in files]):
+        chunk = files[start:stop]
         payload: dict[str, Any] = {
             "batch_id": batch.pk,
             "paths": [rules.uri_of(path) for path in chunk],
@@ -114,6 +117,7 @@ class _Read:
     """One file's outcome before it is written."""
 
     path: Path
+    uri: str
     content: FitsContent | None = None
     error: FitsError | None = None
 
@@ -141,27 +145,27 @@ def ingest_files(
     rejected as a duplicate; a damaged one is rejected with its named error. Nothing stops the others. The project gets
     subjects of all products at these paths, those that were read before it asked included.
     """
-    uris = [rules.uri_of(path) for path in paths]
-    known = set(Product.objects.filter(uri__in=uris).values_list("uri", flat=True))
-    todo = [path for path in paths if rules.uri_of(path) not in known]
+    uris = {rules.uri_of(path): path for path in paths}
+    known = set(Product.objects.filter(uri__in=list(uris)).values_list("uri", flat=True))
+    todo = {path: uri for uri, path in uris.items() if uri not in known}
+    anywhere = CutSpec()
 
     def spec(path: Path) -> CutSpec:
-        chosen = (positions or {}).get(rules.printable(path.name))
-        return CutSpec(positions=tuple((ra, dec) for ra, dec in chosen) if chosen else None)
+        chosen = positions.get(rules.printable(path.name)) if positions else None
+        return CutSpec(positions=tuple((ra, dec) for ra, dec in chosen)) if chosen else anywhere
 
     outcomes: list[_Read] = []
     for path, answer in _reader().read_many(todo, spec=spec):
-        outcomes.append(
-            _Read(path=path, content=answer) if isinstance(answer, FitsContent) else _Read(path=path, error=answer)
-        )
+        read = {"content": answer} if isinstance(answer, FitsContent) else {"error": answer}
+        outcomes.append(_Read(path=path, uri=todo[path], **read))
         if report_progress is not None:
             report_progress(len(outcomes), len(todo))
 
     def write() -> None:
         _write_products(batch_id=batch_id, outcomes=outcomes)
-        ingested = Product.objects.filter(uri__in=uris, state=Product.State.INGESTED)
+        ingested = Product.objects.filter(uri__in=list(uris), state=Product.State.INGESTED)
         products = dict(ingested.values_list("uri", "id"))
-        read = [(products.get(rules.uri_of(outcome.path)), outcome.content) for outcome in outcomes]
+        read = [(products.get(outcome.uri), outcome.content) for outcome in outcomes]
         accepted = [(pk, content) for pk, content in read if pk is not None and content is not None]
         _write_images(batch_id, [(pk, cut) for pk, content in accepted for cut in enumerate(content.images)])
         _write_spectra(batch_id, [(pk, content.spectrum) for pk, content in accepted if content.spectrum])
@@ -178,105 +182,95 @@ def ingest_files(
 
 def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
     """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate."""
-    good = [_accepted(batch_id, o.path, o.content) for o in outcomes if o.content]
-    insert_rows(good, ignore_conflicts=True, now=["ingested_at"])
+    good = [_accepted(o.uri, o.path, o.content) for o in outcomes if o.content]
+    same = {"batch_id": batch_id, "state": Product.State.INGESTED}
+    insert_rows(Product, good, same=same, ignore_conflicts=True, now=["ingested_at"])
     stored = set(
-        Product.objects.filter(uri__in=[product.uri for product in good], state=Product.State.INGESTED).values_list(
+        Product.objects.filter(uri__in=[row["uri"] for row in good], state=Product.State.INGESTED).values_list(
             "uri", flat=True
         )
     )
-    refused = [_duplicate(product) for product in good if product.uri not in stored]
-    refused += [_rejected(batch_id, o.path, o.error) for o in outcomes if o.error]
-    insert_rows(refused, ignore_conflicts=True)
+    refused = [_duplicate(row) for row in good if row["uri"] not in stored]
+    refused += [_rejected(o.uri, o.path, o.error) for o in outcomes if o.error]
+    same["state"] = Product.State.REJECTED
+    insert_rows(Product, refused, same=same, ignore_conflicts=True)
 
 
-def _accepted(batch_id: int, path: Path, content: FitsContent) -> Product:
+def _accepted(uri: str, path: Path, content: FitsContent) -> dict[str, Any]:
     facts, spectrum = content.facts, content.spectrum
-    return Product(
-        batch_id=batch_id,
-        uri=rules.uri_of(path),
-        dp_id=rules.identify(facts, path)[:200],
-        state=Product.State.INGESTED,
-        kind=content.kind,
-        sha256=content.sha256,
-        size_bytes=content.size_bytes,
-        object_name=(facts.object or "")[:200],
-        instrument=(facts.instrument or "")[:100],
-        telescope=(facts.telescope or "")[:100],
-        product_category=(facts.product_category or "")[:60],
-        proposal_id=(facts.proposal_id or "")[:60],
-        filter_name=(facts.filter or "")[:60],
-        ra_deg=facts.ra_deg,
-        dec_deg=facts.dec_deg,
-        exposure_time_s=facts.exposure_time_s,
-        observed_at=rules.observation_time(facts),
-        wavelength_min_nm=spectrum.wavelength_min_nm if spectrum else facts.wavelength_min_nm,
-        wavelength_max_nm=spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
-        signal_to_noise=facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
-        seeing_arcsec=facts.seeing_arcsec,
-        header=dict(facts.cards),
-    )
+    observed_at = rules.observation_time(facts)
+    return {
+        "uri": uri,
+        "dp_id": rules.identify(facts, path)[:200],
+        "kind": content.kind,
+        "sha256": content.sha256,
+        "size_bytes": content.size_bytes,
+        "object_name": (facts.object or "")[:200],
+        "instrument": (facts.instrument or "")[:100],
+        "telescope": (facts.telescope or "")[:100],
+        "product_category": (facts.product_category or "")[:60],
+        "proposal_id": (facts.proposal_id or "")[:60],
+        "filter_name": (facts.filter or "")[:60],
+        "ra_deg": facts.ra_deg,
+        "dec_deg": facts.dec_deg,
+        "exposure_time_s": facts.exposure_time_s,
+        "observed_at": observed_at and observed_at.isoformat(),
+        "wavelength_min_nm": spectrum.wavelength_min_nm if spectrum else facts.wavelength_min_nm,
+        "wavelength_max_nm": spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
+        "signal_to_noise": facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
+        "seeing_arcsec": facts.seeing_arcsec,
+        "header": facts.cards,
+    }
 
 
-def _duplicate(product: Product) -> Product:
+def _duplicate(row: dict[str, Any]) -> dict[str, Any]:
     """The row of a file whose content or identifier another product already has."""
-    same = Product.objects.filter(state=Product.State.INGESTED, sha256=product.sha256).first()
-    other = same or Product.objects.filter(state=Product.State.INGESTED, dp_id=product.dp_id).first()
+    ingested = Product.objects.filter(state=Product.State.INGESTED)
+    same = ingested.filter(sha256=row["sha256"]).first()
+    other = same or ingested.filter(dp_id=row["dp_id"]).first()
     what = "content" if same else "identifier"
     detail = f"The same {what} as product {other.pk} ({other.uri})." if other else "Another product has its place."
-    return Product(
-        batch_id=product.batch_id,
-        uri=product.uri,
-        dp_id=product.dp_id,
-        state=Product.State.REJECTED,
-        error_code="duplicate",
-        error_detail=detail,
-        sha256=product.sha256,
-        size_bytes=product.size_bytes,
-    )
+    kept = {name: row[name] for name in ("uri", "dp_id", "sha256", "size_bytes")}
+    return kept | {"error_code": "duplicate", "error_detail": detail}
 
 
-def _rejected(batch_id: int, path: Path, error: FitsError) -> Product:
-    return Product(
-        batch_id=batch_id,
-        uri=rules.uri_of(path),
-        dp_id=rules.printable(path.name)[:200],
-        state=Product.State.REJECTED,
-        error_code=error.code,
-        error_detail=rules.printable(str(error))[:2000],
-        size_bytes=path.stat().st_size if path.exists() else None,
-    )
+def _rejected(uri: str, path: Path, error: FitsError) -> dict[str, Any]:
+    return {
+        "uri": uri,
+        "dp_id": rules.printable(path.name)[:200],
+        "sha256": "",
+        "size_bytes": path.stat().st_size if path.exists() else None,
+        "error_code": error.code,
+        "error_detail": rules.printable(str(error))[:2000],
+    }
 
 
 def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> None:
     if not cuts:
         return
     bands = {str(index): cut.bands for index, (_, (_, cut)) in enumerate(cuts) if cut.bands is not None}
-    planes = np.stack([cut.plane for _, (_, cut) in cuts])
-    shard = _write_shard(batch_id, Product.Kind.IMAGE, planes, display=bands or None)
-    insert_rows(
-        [
-            Plane(
-                product_id=product_id,
-                number=number,
-                shard=shard,
-                shard_index=index,
-                x_px=cut.x_px,
-                y_px=cut.y_px,
-                ra_deg=cut.ra_deg,
-                dec_deg=cut.dec_deg,
-                sky=None if cut.sky is None else list(cut.sky),
-                size_px=cut.size_px * cut.scale,
-                scale=cut.scale,
-                background=cut.background,
-                noise=cut.noise,
-                missing_share=cut.missing_share,
-                saturated_share=cut.saturated_share,
-                usable=rules.is_usable_cutout(cut),
-            )
-            for index, (product_id, (number, cut)) in enumerate(cuts)
-        ]
-    )
+    shard = _write_shard(batch_id, Product.Kind.IMAGE, [cut.plane for _, (_, cut) in cuts], display=bands or None)
+    rows = [
+        {
+            "product_id": product_id,
+            "number": number,
+            "shard_index": index,
+            "x_px": cut.x_px,
+            "y_px": cut.y_px,
+            "ra_deg": cut.ra_deg,
+            "dec_deg": cut.dec_deg,
+            "sky": cut.sky,
+            "size_px": cut.size_px * cut.scale,
+            "scale": cut.scale,
+            "background": cut.background,
+            "noise": cut.noise,
+            "missing_share": cut.missing_share,
+            "saturated_share": cut.saturated_share,
+            "usable": rules.is_usable_cutout(cut),
+        }
+        for index, (product_id, (number, cut)) in enumerate(cuts)
+    ]
+    insert_rows(Plane, rows, same={"shard_id": shard.pk})
 
 
 def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
@@ -284,22 +278,19 @@ def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
         return
     display = {str(index): _display_array(spectrum) for index, (_, spectrum) in enumerate(spectra)}
     display |= {f"{index}.unit": np.array(spectrum.flux_unit) for index, (_, spectrum) in enumerate(spectra)}
-    planes = np.stack([spectrum.plane for _, spectrum in spectra])
+    planes = [spectrum.plane for _, spectrum in spectra]
     shard = _write_shard(batch_id, Product.Kind.SPECTRUM, planes, display=display)
-    insert_rows(
-        [
-            Plane(
-                product_id=product_id,
-                number=0,
-                shard=shard,
-                shard_index=index,
-                missing_share=spectrum.missing_share,
-                coverage=spectrum.coverage,
-                usable=rules.is_usable_spectrum(spectrum),
-            )
-            for index, (product_id, spectrum) in enumerate(spectra)
-        ]
-    )
+    rows = [
+        {
+            "product_id": product_id,
+            "shard_index": index,
+            "missing_share": spectrum.missing_share,
+            "coverage": spectrum.coverage,
+            "usable": rules.is_usable_spectrum(spectrum),
+        }
+        for index, (product_id, spectrum) in enumerate(spectra)
+    ]
+    insert_rows(Plane, rows, same={"shard_id": shard.pk, "number": 0})
 
 
 def _display_array(spectrum: Spectrum) -> np.ndarray:
@@ -309,14 +300,12 @@ def _display_array(spectrum: Spectrum) -> np.ndarray:
 
 
 def _write_shard(
-    batch_id: int, kind: str, planes: np.ndarray, *, display: dict[str, np.ndarray] | None = None
+    batch_id: int, kind: str, planes: list[np.ndarray], *, display: dict[str, np.ndarray] | None = None
 ) -> Shard:
     """Write a packed file under a name made of its content: a repeated attempt writes the same file again."""
-    digest = hashlib.sha256(np.ascontiguousarray(planes).tobytes()).hexdigest()
-    relative = Path(f"{batch_id}") / f"{kind}-{digest[:24]}.npy"
-    path = settings.SHARD_ROOT / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sha256 = write_shard(path, planes)
+    sha256 = digest_of(planes)
+    relative = Path(f"{batch_id}") / f"{kind}-{sha256[:24]}.npy"
+    write_shard(settings.SHARD_ROOT / relative, planes, sha256=sha256)
     display_path = ""
     if display is not None:
         display_path = str(relative.with_suffix(".display.npz"))
@@ -327,7 +316,7 @@ def _write_shard(
             "batch_id": batch_id,
             "kind": kind,
             "sha256": sha256,
-            "shape": list(planes.shape),
+            "shape": [len(planes), *planes[0].shape],
             "display_path": display_path,
         },
     )

@@ -143,16 +143,16 @@ def test_of_two_workers_with_the_same_files_the_one_without_the_lease_writes_not
     assert count_rows() == before
 
 
-def test_a_long_order_is_cut_into_jobs_of_a_hundred_files(tmp_path: Path) -> None:
-    files = [tmp_path / f"{number:03d}.fits" for number in range(250)]
+def test_a_long_order_is_cut_into_jobs_of_some_hundred_files(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number:03d}.fits" for number in range(1000)]
     batch, job_ids = services.order_ingest(files=files, source="test")
     payloads = list(Job.objects.filter(pk__in=job_ids).order_by("id").values_list("payload", "group"))
-    assert [len(payload["paths"]) for payload, _ in payloads] == [100, 100, 50]
+    assert [len(payload["paths"]) for payload, _ in payloads] == [400, 400, 200]
     assert {group for _, group in payloads} == {f"ingest/{batch.pk}"}
 
 
 def test_a_very_long_order_is_cut_into_jobs_of_up_to_a_thousand_files(tmp_path: Path) -> None:
-    for count, largest in ((6_000, 150), (42_000, 1000)):
+    for count, largest in ((20_000, 500), (42_000, 1000)):
         files = [tmp_path / f"{count}-{number}.fits" for number in range(count)]
         _, job_ids = services.order_ingest(files=files, source="test")
         sizes = [

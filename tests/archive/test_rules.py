@@ -60,3 +60,20 @@ def test_a_julian_date_comes_back_from_the_time_it_gives(mjd: float) -> None:
 def test_no_header_breaks_the_reading_of_its_time(date_obs: str, mjd: float | None) -> None:
     when = rules.observation_time(HeaderFacts(date_obs=date_obs, mjd_obs=mjd))
     assert when is None or when.tzinfo is not None
+
+
+@given(st.lists(st.integers(0, rules.BYTES_PER_JOB), max_size=60), st.integers(1, 7))
+def test_an_order_is_split_into_jobs_that_hold_every_file_once_and_in_order(sizes, most) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "FILES_PER_JOB", most)
+        parts = list(rules.split_order(sizes))
+    assert [number for first, stop in parts for number in range(first, stop)] == list(range(len(sizes)))
+    for first, stop in parts:
+        assert 0 < stop - first <= max(most, len(sizes) // rules.JOBS_PER_ORDER)
+        assert stop - first == 1 or sum(sizes[first:stop]) <= rules.BYTES_PER_JOB
+
+
+def test_large_files_make_jobs_of_one_and_a_long_order_makes_long_jobs() -> None:
+    assert list(rules.split_order([2 * rules.BYTES_PER_JOB] * 2 + [10] * 3)) == [(0, 1), (1, 2), (2, 5)]
+    assert len(list(rules.split_order([90_000] * 39_000))) == 40
+    assert list(rules.split_order([])) == []

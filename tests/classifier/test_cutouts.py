@@ -17,6 +17,7 @@ from classifier.cutouts import (
     normalise_plane,
     resample_spectrum,
     saturated_share,
+    to_half,
 )
 from classifier.fits.spectra import NETWORK_WAVELENGTHS_NM
 
@@ -169,3 +170,15 @@ def test_any_flux_gives_a_finite_plane_of_any_unit(flux: NDArray[np.float64], un
     assert np.isfinite(plane).all()
     assert np.abs(plane[0]).max() <= 50
     assert set(np.unique(plane[1])) <= {0.0, 1.0}
+
+
+@given(st.floats(-65_504, 65_504, width=32).filter(lambda value: value == 0 or abs(value) >= 2.0**-14))
+def test_half_precision_is_rounded_as_numpy_rounds_it(value: float) -> None:
+    values = np.array([value, -value], dtype=np.float32)
+    np.testing.assert_array_equal(to_half(values).view(np.uint16), values.astype(np.float16).view(np.uint16))
+
+
+def test_every_number_of_half_precision_stays_itself() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    np.testing.assert_array_equal(to_half(finite.astype(np.float32)).view(np.uint16), finite.view(np.uint16))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from classifier.shards import DamagedShardError, open_shard, write_shard
+from classifier.shards import DamagedShardError, digest_of, open_shard, write_shard
 
 
 def planes(count: int, shape: tuple[int, ...] = (128, 128)) -> NDArray[np.float16]:
@@ -21,7 +21,7 @@ def planes(count: int, shape: tuple[int, ...] = (128, 128)) -> NDArray[np.float1
 def test_planes_come_back_bit_for_bit(tmp_path: Path, shape: tuple[int, ...]) -> None:
     original = planes(7, shape)
     path = tmp_path / "deep" / "shard.npy"
-    digest = write_shard(path, iter(original))
+    digest = write_shard(path, original)
     shard = open_shard(path, sha256=digest)
     assert isinstance(shard, np.memmap)
     assert np.array_equal(shard, original)
@@ -29,17 +29,25 @@ def test_planes_come_back_bit_for_bit(tmp_path: Path, shape: tuple[int, ...]) ->
     assert np.array_equal(np.load(path, allow_pickle=False), original)
 
 
-def test_a_shard_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_planes_that_lie_apart_make_the_shard_that_an_array_of_them_makes(tmp_path: Path) -> None:
+    original = planes(4)
+    apart = [plane[:, ::-1] for plane in original]
+    assert digest_of(apart) == write_shard(tmp_path / "apart.npy", apart)
+    assert digest_of(apart) == write_shard(tmp_path / "array.npy", original[:, :, ::-1])
+    assert (tmp_path / "apart.npy").read_bytes() == (tmp_path / "array.npy").read_bytes()
+
+
+def test_a_shard_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "shard.npy"
     write_shard(path, planes(2))
     before = path.read_bytes()
 
-    def failing() -> Iterator[NDArray[np.float16]]:
-        yield from planes(3)
+    def full(descriptor: int) -> None:
         raise OSError("the disk is full")
 
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="full"):
-        write_shard(path, failing())
+        write_shard(path, planes(3))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -16,7 +16,7 @@ import pytest
 from celery import Celery
 from django.db import connection
 
-from esocs.archive import queries, services
+from esocs.archive import queries, rules, services
 from esocs.archive.models import Plane, Product, Shard
 from esocs.config import embedded, processes
 from esocs.jobs.models import Job
@@ -98,7 +98,7 @@ def count_done() -> int:
 def test_workers_killed_in_the_middle_lose_and_double_nothing(
     tmp_path: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "FILES_PER_JOB", 1)
+    monkeypatch.setattr(rules, "FILES_PER_JOB", 1)
     folder = tmp_path / "files"
     folder.mkdir()
     files = [write_image(folder / f"{n:02d}.fits", galaxy(48, 48, seed=n)) for n in range(FILES)]
