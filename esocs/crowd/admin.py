@@ -9,10 +9,14 @@ from django.db import models
 from django.http import HttpRequest
 
 from esocs.crowd.models import (
+    CaesarWorkflow,
     Classification,
     Consensus,
+    ExtractImport,
+    Extractor,
     GoldStandard,
     Publication,
+    Reducer,
     RetirementSetting,
     Skill,
     SkillEpoch,
@@ -20,6 +24,7 @@ from esocs.crowd.models import (
     SubjectRule,
     SubjectStatus,
     TaskSummary,
+    UserRule,
 )
 
 
@@ -74,8 +79,38 @@ class StatusChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(SubjectRule)
 class SubjectRuleAdmin(ReadOnlyAdmin):
-    list_display = ["workflow", "position", "template", "effect", "reason", "active"]
+    list_display = ["workflow", "position", "template", "condition", "active"]
     list_filter = ["workflow", "active"]
+
+
+@admin.register(CaesarWorkflow)
+class CaesarWorkflowAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "status", "rules_applied", "public_extracts", "public_reductions"]
+    list_filter = ["status"]
+
+
+@admin.register(Extractor)
+class ExtractorAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "key", "type", "task_key", "updated_at"]
+    list_filter = ["workflow", "type"]
+
+
+@admin.register(Reducer)
+class ReducerAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "key", "type", "topic", "updated_at"]
+    list_filter = ["workflow", "type"]
+
+
+@admin.register(UserRule)
+class UserRuleAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "position", "condition", "active"]
+    list_filter = ["workflow", "active"]
+
+
+@admin.register(ExtractImport)
+class ExtractImportAdmin(ReadOnlyAdmin):
+    list_display = ["workflow", "url", "rows_read", "rows_kept", "created_at", "finished_at"]
+    list_filter = ["workflow"]
 
 
 @admin.register(RetirementSetting)

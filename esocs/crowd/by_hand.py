@@ -142,14 +142,21 @@ def retire_subjects(
         raise RetirementReasonError(
             f"{reason[:40]!r} is no reason to retire a subject.", hint=f"Use {', '.join(RETIREMENT_REASONS)}."
         )
+    ensure_statuses(workflow, subject_ids)
+    return _execute(RETIRE, workflow, subject_ids, author_id, reason=reason)
+
+
+def ensure_statuses(workflow: Workflow, subject_ids: Sequence[int]) -> None:
+    """Give subjects of the workflow's sets a row that can be retired.
+
+    A subject that was never open is retired all the same: its row keeps it from being opened later.
+    """
     own = Subject.objects.filter(set_members__subject_set__workflows=workflow, pk__in=subject_ids).distinct()
     start = ensure_epoch(workflow)
-    # A subject that was never open is retired all the same: its row keeps it from being opened later.
     SubjectStatus.objects.bulk_create(
         [SubjectStatus(workflow=workflow, subject=subject, epoch_id=start.epoch_id) for subject in own],
         ignore_conflicts=True,
     )
-    return _execute(RETIRE, workflow, subject_ids, author_id, reason=reason)
 
 
 @transaction.atomic

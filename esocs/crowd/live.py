@@ -44,6 +44,7 @@ class LockedStatus:
     served_at: datetime | None
     training: bool
     rules: list[Rule] = field(default_factory=list)
+    derived: bool = False
     roles: list[str] = field(default_factory=list)
 
 
@@ -231,11 +232,11 @@ def write_counted(
 
 
 def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
-    """Order what the rules that hold do besides retiring: once a rule and subject, in the caller's transaction."""
+    """Order what the rules that hold do besides retiring: once an effect and subject, in the caller's transaction."""
     items = [
-        (f"rule/{rule_id}/subject/{subject_id}", {"rule_id": rule_id, "subject_id": subject_id})
+        (f"effect/{effect_id}/subject/{subject_id}", {"effect_id": effect_id, "subject_id": subject_id})
         for decision, subject_id in decided
-        for rule_id in decision.fired
+        for effect_id in decision.fired
     ]
     if items:
         enqueue_many("crowd.apply_rule", items=items)

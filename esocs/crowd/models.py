@@ -8,8 +8,51 @@ from django.db import models
 from django.db.models.functions import Now, Random
 
 from esocs.accounts.models import Volunteer
+from esocs.crowd.caesar.models import (
+    CaesarWorkflow,
+    Extract,
+    ExtractImport,
+    Extractor,
+    Reducer,
+    RuleEffect,
+    SubjectReduction,
+    SubjectRuleMatch,
+    Underived,
+    UserReduction,
+    UserRule,
+    UserRuleMatch,
+)
 from esocs.machine.models import Route
-from esocs.projects.models import Subject, SubjectSet, Workflow
+from esocs.projects.models import Subject, Workflow
+
+__all__ = [
+    "HARMLESS_METADATA",
+    "Answer",
+    "Assignment",
+    "CaesarWorkflow",
+    "Classification",
+    "Consensus",
+    "Extract",
+    "ExtractImport",
+    "Extractor",
+    "GoldStandard",
+    "Publication",
+    "Reducer",
+    "RetirementSetting",
+    "RuleEffect",
+    "Skill",
+    "SkillEpoch",
+    "StatusChange",
+    "SubjectReduction",
+    "SubjectRule",
+    "SubjectRuleMatch",
+    "SubjectStatus",
+    "TaskSummary",
+    "Underived",
+    "UserReduction",
+    "UserRule",
+    "UserRuleMatch",
+]
 
 
 class SkillEpoch(models.Model):
@@ -208,6 +251,7 @@ class StatusChange(models.Model):
         SUBMISSION = "submission"
         REFIT = "refit"
         SETTING = "setting"
+        REDUCTION = "reduction", "A rule on reductions"
         EXPERT = "expert"
         PERSON = "person"
 
@@ -231,38 +275,28 @@ class StatusChange(models.Model):
 
 
 class SubjectRule(models.Model):
-    """A scientist's rule: when its condition holds, its effect happens. Rules come before the criterion."""
+    """A scientist's rule: when its condition holds, its effects happen. Rules come before the criterion.
 
-    class Effect(models.TextChoices):
-        RETIRE = "retire"
-        ADD_TO_SET = "add_to_set"
+    One that a template made speaks of what is known the moment somebody answers, and is followed then. One without a
+    template was written by hand, through Caesar's API: it may speak of reductions, and is followed when these are made.
+    """
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="subject_rules")
     position = models.PositiveSmallIntegerField(default=0)
     template = models.CharField(max_length=24, blank=True, help_text="What it was made from (crowd.rule_templates).")
     options = models.JSONField(default=dict, help_text="The template's blanks, as the scientist filled them.")
     condition = models.JSONField(help_text="An expression of crowd.rule_language.")
-    effect = models.CharField(max_length=12, choices=Effect)
-    reason = models.CharField(max_length=24, blank=True, help_text="Panoptes' retirement reason.")
-    subject_set = models.ForeignKey(
-        SubjectSet, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Where it adds to."
-    )
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["workflow", "position"], condition=models.Q(active=True), name="subject_rule_active")
         ]
-        constraints = [
-            models.CheckConstraint(
-                condition=~models.Q(effect="add_to_set") | models.Q(subject_set__isnull=False),
-                name="subject_rule_has_its_set",
-            )
-        ]
 
     def __str__(self) -> str:
-        return f"{self.effect} when {self.condition}"
+        return f"when {self.condition}"
 
 
 class RetirementSetting(models.Model):

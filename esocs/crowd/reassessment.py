@@ -12,15 +12,26 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from numpy.typing import NDArray
 
 from esocs.crowd import posterior, rules
 from esocs.crowd.answers import read_answers_of
 from esocs.crowd.live import CONSENSUS_COLUMNS, CONSENSUS_CONFLICT, assess, order_effects
-from esocs.crowd.models import Classification, Consensus, Skill, SkillEpoch, StatusChange, SubjectRule, SubjectStatus
+from esocs.crowd.models import (
+    Classification,
+    Consensus,
+    RuleEffect,
+    Skill,
+    SkillEpoch,
+    StatusChange,
+    SubjectRule,
+    SubjectStatus,
+)
 from esocs.crowd.posterior import ReadOut
-from esocs.crowd.rules import Answered, Decision, Rule
+from esocs.crowd.retirement import facts_of
+from esocs.crowd.rule_language import Facts
+from esocs.crowd.rules import Answered, Decision, Effect, Rule
 from esocs.crowd.votes import Votes
 from esocs.projects.models import Workflow
 from esocs.projects.rules import Question, list_questions
@@ -38,6 +49,7 @@ class Assessed:
     answered: list[Answered] = field(default_factory=list)
     sums: list[list[int]] = field(default_factory=list)
     experts: int = 0
+    reduced: str = ""
 
     def decide(self, workflow: Workflow, chosen: Sequence[Rule]) -> Decision:
         """By the criterion and the rules given."""
@@ -49,6 +61,17 @@ class Assessed:
             experts=self.experts,
             rules=chosen,
             first_task=workflow.first_task,
+            reduced=self.reduced,
+        )
+
+    def facts(self) -> Facts:
+        """What a rule can look up, besides reductions."""
+        status = self.status
+        return facts_of(
+            n=status.classifications_count,
+            answered=self.answered,
+            machine_answer=status.machine_answer,
+            experts=self.experts,
         )
 
     def deciding(self, first_task: str) -> list[Answered]:
@@ -57,9 +80,12 @@ class Assessed:
 
 
 def list_rules(workflow: Workflow) -> list[Rule]:
-    """The active rules of a workflow, in their order."""
-    rows = SubjectRule.objects.filter(workflow=workflow, active=True).order_by("position", "id")
-    return [Rule(row.pk, row.condition, row.effect, row.reason) for row in rows]
+    """The active rules of a workflow that templates made, in their order."""
+    rows = SubjectRule.objects.filter(workflow=workflow, active=True).exclude(template="").prefetch_related("effects")
+    return [
+        Rule(row.pk, row.condition, tuple(Effect(e.pk, e.action, e.reason) for e in row.effects.all()))
+        for row in rows.order_by("position", "id")
+    ]
 
 
 def move_subjects(workflow: Workflow, epoch: SkillEpoch, *, closed_too: bool = False) -> None:
@@ -83,7 +109,8 @@ def move_subjects(workflow: Workflow, epoch: SkillEpoch, *, closed_too: bool = F
     for question in list_questions(workflow.tasks, workflow.first_task):
         _sum_question(workflow, epoch, question, assessed)
     chosen = list_rules(workflow)
-    _count_experts(workflow, chosen, list(assessed.values()))
+    if _asks_for_experts(chosen):
+        _count_experts(workflow, list(assessed.values()))
     if closed_too:
         Consensus.objects.filter(status__workflow=workflow, status__classifications_count__gt=0).delete()
     _write_consensus(list(assessed.values()))
@@ -121,10 +148,12 @@ def assess_again(
     }
 
 
-def _count_experts(workflow: Workflow, chosen: Sequence[Rule], assessed: Sequence[Assessed]) -> None:
-    """How many experts answered each subject, where a rule asks for it."""
-    if not any("experts.n" in json.dumps(rule.condition) for rule in chosen):
-        return
+def _asks_for_experts(chosen: Sequence[Rule]) -> bool:
+    return any("experts.n" in json.dumps(rule.condition) for rule in chosen)
+
+
+def _count_experts(workflow: Workflow, assessed: Sequence[Assessed]) -> None:
+    """How many experts answered each subject."""
     subjects = {one.status.subject_id: one for one in assessed}
     gold = Classification.objects.filter(workflow=workflow, gold_standard=True, subject__in=list(subjects))
     for subject_id, n in gold.values_list("subject_id").annotate(n=Count("volunteer", distinct=True)).order_by():
@@ -211,18 +240,36 @@ def reconsider(workflow: Workflow, *, first_id: int, last_id: int, author_id: in
         How many subjects changed.
     """
     wanted = SubjectStatus.objects.filter(AUTOMATIC, workflow=workflow, id__gte=first_id, id__lte=last_id)
+    return decide_again(workflow, wanted, cause=StatusChange.Cause.SETTING, author_id=author_id)
+
+
+def decide_again(
+    workflow: Workflow, wanted: QuerySet[SubjectStatus], *, cause: StatusChange.Cause, author_id: int | None = None
+) -> int:
+    """Lock these statuses of a workflow and decide on them by what is known. Returns how many changed."""
     statuses = list(wanted.select_for_update(of=("self",)).select_related("epoch").order_by("id"))
     _refresh_criterion(workflow)
     chosen = list_rules(workflow)
     known = assess_as_known(workflow, statuses, chosen)
     decided = [(subject, subject.decide(workflow, chosen)) for subject in known]
-    return _write_states(workflow, decided, cause=StatusChange.Cause.SETTING, epoch=None, author_id=author_id)
+    return _write_states(workflow, decided, cause=cause, epoch=None, author_id=author_id)
 
 
 def assess_as_known(
-    workflow: Workflow, statuses: Sequence[SubjectStatus], chosen: Sequence[Rule] = ()
+    workflow: Workflow,
+    statuses: Sequence[SubjectStatus],
+    chosen: Sequence[Rule] = (),
+    *,
+    count_experts: bool = False,
 ) -> list[Assessed]:
-    """The subjects as their consensus rows say, each under its own epoch."""
+    """The subjects as their consensus rows say, each under its own epoch.
+
+    Args:
+        workflow: theirs.
+        statuses: of the subjects.
+        chosen: rules that will be worked out on them.
+        count_experts: whether experts are counted though no chosen rule asks for it.
+    """
     assessed = {status.pk: Assessed(status=status) for status in statuses}
     epochs = {status.epoch_id for status in statuses if status.epoch_id}
     everybody = {(s.epoch_id, s.task_key): s for s in Skill.objects.filter(epoch__in=epochs, volunteer=None)}
@@ -245,8 +292,27 @@ def assess_as_known(
                 opinion=_opinion(workflow, row.task_key, len(row.answer_counts), status, status.epoch),
             )
         )
-    _count_experts(workflow, chosen, list(assessed.values()))
+    if count_experts or _asks_for_experts(chosen):
+        _count_experts(workflow, list(assessed.values()))
+    _read_reduced(workflow, list(assessed.values()))
     return list(assessed.values())
+
+
+def _read_reduced(workflow: Workflow, assessed: Sequence[Assessed]) -> None:
+    """Which subjects a rule on reductions retires: the first that holds gives the reason."""
+    if not SubjectRule.objects.filter(workflow=workflow, active=True, template="").exists():
+        return
+    holding = RuleEffect.objects.filter(
+        action=RuleEffect.Action.RETIRE,
+        subject_rule__workflow=workflow,
+        subject_rule__active=True,
+        subject_rule__template="",
+        subject_rule__matches__holds=True,
+        subject_rule__matches__subject__in=[one.status.subject_id for one in assessed],
+    ).order_by("-subject_rule__position", "-subject_rule", "-id")
+    reasons = dict(holding.values_list("subject_rule__matches__subject", "reason"))
+    for one in assessed:
+        one.reduced = reasons.get(one.status.subject_id, "")
 
 
 def _write_consensus(assessed: list[Assessed]) -> None:

@@ -80,14 +80,25 @@ class Answered:
         return self.majority is not None and self.answer is not None and self.majority != self.answer
 
 
+RETIRE = "retire_subject"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One thing that a rule does, by Caesar's name for it; `reason` is of a retirement."""
+
+    id: int
+    action: str
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Rule:
     """A scientist's rule, as the decision needs it."""
 
     id: int
     condition: Any
-    effect: str
-    reason: str = ""
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class Decision:
     Attributes:
         state: `open`, `retired`, or `contested` (to the experts).
         reason: Panoptes' retirement reason (`classification_count`, `consensus`, `human`), `contested` or "".
-        fired: ids of the rules, other than those that retire, whose condition holds.
+        fired: ids of the effects, other than retirement, of the rules whose condition holds.
     """
 
     state: State
@@ -136,6 +147,7 @@ def decide(
     experts: int = 0,
     rules: Sequence[Rule] = (),
     first_task: str | None = None,
+    reduced: str = "",
 ) -> Decision:
     """Decide on one subject from its present state alone.
 
@@ -148,6 +160,7 @@ def decide(
         experts: experts who answered.
         rules: of the workflow, in their order; the first that retires gives the reason.
         first_task: of the workflow; None: that of the first question.
+        reduced: the reason for which a rule on reductions, worked out when these were made, retires the subject.
 
     Raises:
         InvalidRetirementError: unknown criteria, or options out of range.
@@ -155,10 +168,13 @@ def decide(
     """
     facts = facts_of(n=n, answered=answered, machine_answer=machine_answer, experts=experts) if rules else {}
     holding = [rule for rule in rules if evaluate(rule.condition, facts)]
-    fired = tuple(rule.id for rule in holding if rule.effect != "retire")
-    retiring = next((rule for rule in holding if rule.effect == "retire"), None)
+    effects = [effect for rule in holding for effect in rule.effects]
+    fired = tuple(effect.id for effect in effects if effect.action != RETIRE)
+    retiring = next((effect for effect in effects if effect.action == RETIRE), None)
     if retiring is not None:
         return Decision("retired", retiring.reason or "other", fired)
+    if reduced:
+        return Decision("retired", reduced, fired)
     if first_task is None and answered:
         first_task = task_of(answered[0].task_key)
     deciding = [question for question in answered if task_of(question.task_key) == first_task]

@@ -16,7 +16,7 @@ from django.db.models import Max, Min
 
 from esocs.accounts.models import User
 from esocs.crowd import reassessment, rules
-from esocs.crowd.models import RetirementSetting, SubjectRule, SubjectStatus
+from esocs.crowd.models import RetirementSetting, RuleEffect, SubjectRule, SubjectStatus
 from esocs.crowd.rule_language import InvalidRuleError, check
 from esocs.crowd.rule_templates import RETIREMENT_REASONS, get_template
 from esocs.jobs.services import enqueue_many
@@ -73,13 +73,15 @@ def change_retirement(
     locked.retirement = criterion
     locked.save(update_fields=["retirement", "updated_at"])
     workflow.retirement = criterion
-    SubjectRule.objects.filter(workflow=locked, active=True).update(active=False)
-    SubjectRule.objects.bulk_create(made)
-    return _record(locked, author=author)
+    # Rules that no template made belong to those who wrote them, through Caesar's API.
+    SubjectRule.objects.filter(workflow=locked, active=True).exclude(template="").update(active=False)
+    SubjectRule.objects.bulk_create([rule for rule, _ in made])
+    RuleEffect.objects.bulk_create([effect for _, effect in made])
+    return record_setting(locked, author=author)
 
 
-def build_rules(workflow: Workflow, requests: Sequence[RuleRequest]) -> list[SubjectRule]:
-    """The rules that templates with filled blanks stand for, not saved.
+def build_rules(workflow: Workflow, requests: Sequence[RuleRequest]) -> list[tuple[SubjectRule, RuleEffect]]:
+    """The rules that templates with filled blanks stand for, each with its effect, not saved.
 
     Raises:
         InvalidRuleError: a blank is missing, out of range, or names a set of another project.
@@ -106,18 +108,11 @@ def build_rules(workflow: Workflow, requests: Sequence[RuleRequest]) -> list[Sub
                 )
         if template.reason not in {"", *RETIREMENT_REASONS}:
             raise InvalidRuleError(f"{template.reason!r} is no retirement reason.")
-        made.append(
-            SubjectRule(
-                workflow=workflow,
-                position=position,
-                template=template.name,
-                options=options,
-                condition=condition,
-                effect=template.effect,
-                reason=template.reason,
-                subject_set=subject_set,
-            )
+        rule = SubjectRule(
+            workflow=workflow, position=position, template=template.name, options=options, condition=condition
         )
+        effect = RuleEffect(subject_rule=rule, action=template.effect, reason=template.reason, subject_set=subject_set)
+        made.append((rule, effect))
     return made
 
 
@@ -129,7 +124,10 @@ def preview_retirement(*, workflow: Workflow, criterion: dict[str, Any], request
         InvalidRuleError: a template's blank is missing or out of range.
     """
     rules.check_criterion(criterion)
-    made = [rules.Rule(i, r.condition, r.effect, r.reason) for i, r in enumerate(build_rules(workflow, requests))]
+    made = [
+        rules.Rule(i, rule.condition, (rules.Effect(i, effect.action, effect.reason),))
+        for i, (rule, effect) in enumerate(build_rules(workflow, requests))
+    ]
     automatic = SubjectStatus.objects.filter(reassessment.AUTOMATIC, workflow=workflow)
     subjects = automatic.count()
     statuses = list(automatic.select_related("epoch").order_by("random_key")[:PREVIEWED])
@@ -167,12 +165,13 @@ def follow_changed_settings() -> int:
             )
         elif known[workflow.pk] != workflow.retirement:
             with transaction.atomic():
-                _record(workflow, author=None)
+                record_setting(workflow, author=None)
             changed += 1
     return changed
 
 
-def _record(workflow: Workflow, *, author: User | None) -> RetirementSetting:
+def record_setting(workflow: Workflow, *, author: User | None) -> RetirementSetting:
+    """Keep how the workflow retires its subjects from now on, and order that each is considered again."""
     setting = RetirementSetting.objects.create(
         workflow=workflow, criterion=workflow.retirement, rules=_described(workflow), author=author
     )
@@ -195,7 +194,17 @@ def _record(workflow: Workflow, *, author: User | None) -> RetirementSetting:
 
 
 def _described(workflow: Workflow) -> list[dict[str, Any]]:
-    rows = SubjectRule.objects.filter(workflow=workflow, active=True).order_by("position", "id")
+    rows = SubjectRule.objects.filter(workflow=workflow, active=True).prefetch_related("effects")
     return [
-        {"id": row.pk, "template": row.template, "options": row.options, "condition": row.condition} for row in rows
+        {
+            "id": row.pk,
+            "template": row.template,
+            "options": row.options,
+            "condition": row.condition,
+            "effects": [
+                {"action": effect.action, "reason": effect.reason, "subject_set": effect.subject_set_id}
+                for effect in row.effects.all()
+            ],
+        }
+        for row in rows.order_by("position", "id")
     ]

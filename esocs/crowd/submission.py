@@ -30,7 +30,7 @@ from esocs.crowd.errors import (
 from esocs.crowd.gold import write_gold
 from esocs.crowd.live import WRITE_ANSWERS, Epoch, LockedStatus, Mapper, Worth, write_counted
 from esocs.crowd.prepared import prepared_cursor
-from esocs.crowd.rules import Rule
+from esocs.crowd.rules import Effect, Rule
 from esocs.projects.models import ProjectRole, Workflow, WorkflowVersion
 from esocs.projects.rules import Choice, list_questions, map_answers, read_choices
 
@@ -83,8 +83,11 @@ LOCK_STATUS = """
 SELECT st.id, st.subject_id, st.state, st.audience, st.review, st.retired_at, st.epoch_id, st.machine_answer,
        st.machine_prior, st.classifications_count, w.id, w.project_id, w.active, w.retirement, w.first_task,
        w.major_version, w.minor_version, a.served_at, st.training,
-       (SELECT json_agg(json_build_array(r.id, r.condition, r.effect, r.reason) ORDER BY r.position, r.id)
-          FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active),
+       (SELECT json_agg(json_build_array(r.id, r.condition,
+            (SELECT json_agg(json_build_array(e.id, e.action, e.reason) ORDER BY e.id)
+               FROM crowd_ruleeffect e WHERE e.subject_rule_id = r.id)) ORDER BY r.position, r.id)
+          FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active AND r.template <> ''),
+       EXISTS (SELECT 1 FROM crowd_caesarworkflow k WHERE k.workflow_id = w.id AND k.status <> 'halted'),
        (SELECT array_agg(r.role) FROM projects_projectrole r
          WHERE r.project_id = w.project_id AND r.user_id = %(user)s)
 FROM crowd_subjectstatus st
@@ -107,7 +110,7 @@ WITH inserted AS (
             AND c.subject_id = %(subject)s AND c.counted))
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, counted, created_at
-), live AS (
+), {derived}live AS (
     -- The subject's own epoch while its skill is kept (the current one and the one before), else the current one.
     SELECT e.id, e.number, e.read_out, e.workflow_major, e.workflow_minor
     FROM crowd_skillepoch e JOIN crowd_skillepoch c ON c.workflow_id = e.workflow_id AND c.current
@@ -127,6 +130,15 @@ LEFT JOIN crowd_skill everybody
     ON everybody.epoch_id = live.id AND everybody.task_key = t.task_key AND everybody.volunteer_id IS NULL
 LEFT JOIN crowd_consensus c ON c.status_id = %(status)s AND c.task_key = t.task_key
 """
+
+# What is derived of the classification follows in the background (crowd.caesar.deriving).
+DERIVED = """derived AS (
+    INSERT INTO crowd_underived (workflow_id, subject_id, classification_id, reconsider)
+    SELECT %(workflow)s, %(subject)s, inserted.id, false FROM inserted
+), """
+INSERT_STATEMENTS = {
+    derived: INSERT_CLASSIFICATION.replace("{derived}", DERIVED if derived else "") for derived in (False, True)
+}
 
 STATUS_COLUMNS = tuple(name.name for name in fields(LockedStatus))
 
@@ -153,7 +165,7 @@ def record_classification(submission: Submission) -> Recorded:
         today = _in_todays_answers(choices, status, version)
         questions = list_questions(_today(status).tasks, status.first_task)
         cursor.execute(
-            INSERT_CLASSIFICATION,
+            INSERT_STATEMENTS[status.derived],
             {
                 "workflow": submission.workflow_id,
                 "subject": submission.subject_id,
@@ -245,7 +257,10 @@ def _lock_status(cursor: Any, submission: Submission) -> LockedStatus:
     if isinstance(status.retirement, str):  # a raw cursor returns jsonb as text
         status.retirement = json.loads(status.retirement)
     raw: Any = status.rules or []
-    status.rules = [Rule(*rule) for rule in (json.loads(raw) if isinstance(raw, str) else raw)]
+    status.rules = [
+        Rule(rule_id, condition, tuple(Effect(*effect) for effect in effects or ()))
+        for rule_id, condition, effects in (json.loads(raw) if isinstance(raw, str) else raw)
+    ]
     status.roles = status.roles or []
     return status
 

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from esocs.crowd import services, watch
+from esocs.crowd.caesar import calling, deriving, effects, importing
 from esocs.crowd.epochs import forget_unused_epochs
-from esocs.crowd.models import Assignment, SubjectRule
+from esocs.crowd.models import Assignment
 from esocs.crowd.monitoring import measure_reliability, order_reliability
 from esocs.crowd.reassessment import reconsider
 from esocs.crowd.refit import list_due_workflows
@@ -26,6 +27,7 @@ from esocs.projects.models import Workflow
 registry.periodic("crowd.refit", every_s=settings.SKILL_REFIT_EVERY_S)
 registry.periodic("crowd.summarise", every_s=60)
 registry.periodic("crowd.follow_settings", every_s=60)
+registry.periodic("crowd.derive", every_s=10)
 registry.periodic("crowd.sweep_assignments", every_s=600)
 registry.periodic("crowd.watch_audit", every_s=300)
 # Hourly, for what is left of a day; its first run after midnight spends the new day's votes.
@@ -113,11 +115,44 @@ def follow_settings(_: JobContext) -> Effect | None:
 
 @registry.handler("crowd.apply_rule")
 def apply_rule(job: JobContext) -> Effect | None:
-    """What a rule does to a subject besides retiring it."""
-    rule = SubjectRule.objects.filter(pk=job.payload["rule_id"]).select_related("subject_set").first()
-    if rule is None or rule.subject_set is None:
-        return None
-    return services.add_to_set(subject_set=rule.subject_set, subject_id=job.payload["subject_id"])
+    """What a rule does to a subject or a volunteer besides retiring."""
+    return effects.apply_effect(
+        job.payload["effect_id"],
+        key=job.key,
+        subject_id=job.payload.get("subject_id"),
+        user_id=job.payload.get("user_id"),
+    )
+
+
+@registry.handler("crowd.derive")
+def derive(job: JobContext) -> Effect | None:
+    """With a workflow: derive its waiting subjects. Without: order it for each that has some."""
+    if "workflow_id" in job.payload:
+        return deriving.derive_workflow(job.payload["workflow_id"])
+    workflow_ids = deriving.list_workflows_to_derive()
+
+    def order() -> None:
+        for pk in workflow_ids:
+            if _under_way("crowd.derive", pk):
+                continue
+            enqueue("crowd.derive", key=f"workflow/{pk}/{job.key}", payload={"workflow_id": pk})
+
+    return order
+
+
+@registry.handler("crowd.call_extractor")
+def call_extractor(job: JobContext) -> Effect | None:
+    return calling.call_extractor(**job.payload, key=job.key)
+
+
+@registry.handler("crowd.call_reducer")
+def call_reducer(job: JobContext) -> Effect | None:
+    return calling.call_reducer(**job.payload, key=job.key)
+
+
+@registry.handler("crowd.import_extracts")
+def import_extracts(job: JobContext) -> Effect | None:
+    return importing.import_extracts(job.payload["import_id"], on_progress=job.report_progress)
 
 
 @registry.handler("crowd.summarise")

@@ -145,11 +145,6 @@ def read_current(workflow: Workflow) -> RetirementForm:
     )
 
 
-def list_foreign_rules(workflow: Workflow) -> list[SubjectRule]:
-    """Rules that no template made: the form cannot show them, and saving it ends them."""
-    return [row for row in _active_rules(workflow) if row.template not in TEMPLATES]
-
-
 def read_typed(workflow: Workflow, typed: Mapping[str, str]) -> RetirementForm:
     """The form as it was sent; fields that are missing or make no sense are as in a new one."""
 
@@ -249,7 +244,7 @@ def save(workflow: Workflow, form: RetirementForm, *, author: User | None) -> bo
         )
     change_mode(locked, form.mode)
     before = [(row.template, row.options) for row in rows]
-    after = [(row.template, row.options) for row in build_rules(locked, form.requests)]
+    after = [(rule.template, rule.options) for rule, _ in build_rules(locked, form.requests)]
     if before == after and locked.retirement == form.criterion:
         return False
     change_retirement(workflow=locked, criterion=form.criterion, requests=form.requests, author=author)
@@ -306,7 +301,9 @@ def list_target_sets(workflow: Workflow) -> list[tuple[str, str]]:
 
 
 def _active_rules(workflow: Workflow) -> list[SubjectRule]:
-    return list(SubjectRule.objects.filter(workflow=workflow, active=True).order_by("position", "id"))
+    """Those that the form can show; rules written through Caesar's API are changed there."""
+    rows = SubjectRule.objects.filter(workflow=workflow, active=True).exclude(template="")
+    return list(rows.order_by("position", "id"))
 
 
 def _digest(workflow: Workflow, rules: Sequence[SubjectRule]) -> str:

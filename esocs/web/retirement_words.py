@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from esocs.crowd.retirement import DEFAULT_COUNT, check_criterion, parse_consens
 from esocs.crowd.rule_templates import TEMPLATES
 from esocs.projects.models import SubjectSet, Workflow
 from esocs.projects.rules import answer_labels
+from esocs.web.rule_words import describe_condition
 
 BLANK = re.compile(r"\{(\w+)\}")
 
@@ -32,6 +32,7 @@ CAUSES = {
     StatusChange.Cause.SUBMISSION: "a classification",
     StatusChange.Cause.REFIT: "skill fitted anew",
     StatusChange.Cause.SETTING: "changed retirement",
+    StatusChange.Cause.REDUCTION: "a rule on reductions",
     StatusChange.Cause.EXPERT: "an expert's answer",
     StatusChange.Cause.PERSON: "by hand",
 }
@@ -93,7 +94,8 @@ def describe_rule(rule: Mapping[str, Any], *, labels: Sequence[str], sets: Mappi
     template = TEMPLATES.get(str(rule.get("template")))
     options = rule.get("options") or {}
     if template is None:
-        return f"Rule: {json.dumps(rule.get('condition'), ensure_ascii=False)}"
+        condition = rule.get("condition")
+        return f"When {describe_condition(condition)}" if condition else "A rule"
 
     def fill(found: re.Match[str]) -> str:
         name = found.group(1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from esocs.crowd.models import SubjectRule, SubjectStatus
-from esocs.crowd.retirement import Answered, Rule, decide
+from esocs.crowd.retirement import Answered, Effect, Rule, decide
 from esocs.crowd.retirement_settings import RuleRequest, build_rules
 from esocs.crowd.rule_language import InvalidRuleError, check
 from esocs.crowd.rule_templates import RETIREMENT_REASONS, TEMPLATES, get_template
@@ -26,7 +26,8 @@ def holds(template: str, options: dict[str, Any], votes: tuple[int, ...], *, p: 
     check(condition)
     best = max(range(len(votes)), key=votes.__getitem__)
     answered = [Answered("T0", votes, p, best)] if sum(votes) else []
-    rule = Rule(1, condition, TEMPLATES[template].effect, TEMPLATES[template].reason)
+    effect = Effect(1, TEMPLATES[template].effect, TEMPLATES[template].reason)
+    rule = Rule(1, condition, (effect,))
     decision = decide(criterion=NEVER, n=sum(votes), answered=answered, experts=experts, rules=[rule])
     return decision.state == "retired" or decision.fired == (1,)
 
@@ -67,7 +68,7 @@ def test_so_many_experts() -> None:
 
 def test_every_template_has_a_reason_of_panoptes_or_an_effect_of_its_own() -> None:
     for template in TEMPLATES.values():
-        assert template.reason in RETIREMENT_REASONS or template.effect == "add_to_set"
+        assert template.reason in RETIREMENT_REASONS or template.effect == "add_subject_to_set"
     with pytest.raises(InvalidRuleError):
         get_template("nonsense")
 

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from esocs.crowd.models import RetirementSetting, StatusChange, SubjectRule, SubjectStatus
+from esocs.crowd.caesar import objects
+from esocs.crowd.models import RetirementSetting, StatusChange, SubjectRule, SubjectRuleMatch, SubjectStatus
 from esocs.projects.models import ProjectRole, SubjectSet, Workflow
 from esocs.projects.services import add_role
 from esocs.web.retirement_words import describe_criterion
@@ -240,12 +241,47 @@ def test_another_way_of_weighing_votes_is_chosen(client: Client, workflow: Workf
     assert not RetirementSetting.objects.exists(), "when subjects retire has not changed"
 
 
-def test_rules_written_by_hand_are_not_ended_without_a_warning(client: Client, workflow: Workflow) -> None:
-    SubjectRule.objects.create(
-        workflow=workflow, condition=["gte", ["lookup", "count.classifications", 0], ["const", 3]], effect="retire"
-    )
+def test_rules_set_by_programs_are_shown_in_words_and_saving_the_form_leaves_them(
+    client: Client, workflow: Workflow
+) -> None:
     client.force_login(workflow.project.owner)
-    assert "written by hand and cannot be shown here" in client.get(page_of(workflow)).content.decode()
+    assert "Rules set by programs" not in client.get(page_of(workflow)).content.decode()
+    objects.save_workflow(workflow, {"rules_applied": "first_matching_rule", "status": "paused"})
+    agreed = ["and", ["gte", ["lookup", "c.agreement", 0], ["const", 0.8]], ["not", ["lookup", "subject.known", False]]]
+    rule = objects.save_subject_rule(workflow, {"condition": agreed})
+    into = SubjectSet.objects.create(project=workflow.project, display_name="For <experts>")
+    for effect in (
+        {"action": "retire_subject", "config": {"reason": "consensus"}},
+        {"action": "add_subject_to_set", "config": {"subject_set_id": into.pk}},
+        {"action": "external", "config": {"url": "https://science.example.org/x?key=1", "reducer_key": "c"}},
+    ):
+        objects.save_effect(rule, effect, author=workflow.project.owner)
+    subject = SubjectStatus.objects.filter(workflow=workflow).values_list("subject", flat=True)[0]
+    SubjectRuleMatch.objects.create(rule=rule, subject_id=subject, holds=True, times=1)
+    SubjectRuleMatch.objects.create(
+        rule=rule, subject_id=factories.make_subject(workflow.project).pk, holds=False, error="a text is no number"
+    )
+    page = client.get(page_of(workflow)).content.decode()
+    shown = page.split("Rules set by programs")[1].split("</section>")[0]
+    for words in (
+        "c.agreement ≥ 0.8 and not subject.known",
+        "Retire: the consensus is sure enough",
+        "Add to the set “For &lt;experts&gt;”",
+        "Send “c” to science.example.org",
+        "<td>1</td>",
+        "a text is no number",
+        "only the first that holds counts",
+        "<strong>paused</strong>",
+    ):
+        assert words in shown, words
+    assert "key=1" not in page
+    assert "When c.agreement ≥ 0.8" in page.split("Settings so far")[1]
+    based_on = re.search(r'name="based_on" value="(\w+)"', page)
+    assert based_on is not None
+    sent = {"criteria": "never_retire", "mode": workflow.consensus_mode, "based_on": based_on[1], "do": "save"}
+    assert client.post(page_of(workflow), sent).status_code == 302
+    rule.refresh_from_db()
+    assert rule.active
 
 
 def test_changes_of_subjects_stand_with_what_was_known(client: Client, workflow: Workflow) -> None:

@@ -22,7 +22,9 @@ from esocs.outbound import read_target
 
 Sent = Mapping[str, Any]
 
-EXTRACTOR_TYPES = (*EXTRACTORS, "external")
+EXTRACTOR_TYPES = (*EXTRACTORS, "external", "machine")
+"""`machine` is ours alone: what our own network says of the first question."""
+
 REDUCER_TYPES = (*REDUCERS, "external", "placeholder")
 TOPICS = ("reduce_by_subject", "reduce_by_user")
 MODES = ("default_reduction", "running_reduction")

@@ -24,6 +24,7 @@ from esocs.web import retirement as form_of
 from esocs.web.access import Rights, get_visible_project, get_workflow, require_operation
 from esocs.web.retirement import RetirementForm
 from esocs.web.retirement_words import REASONS, describe_changes, describe_criterion, list_setting_lines
+from esocs.web.rule_words import describe_caesar
 
 SETTINGS_SHOWN = 20
 CHANGES_SHOWN = 50
@@ -103,7 +104,6 @@ def _page(
         "rights": rights,
         "form": form,
         "rules": [(row, form_of.sentence_parts(workflow, row, sets)) for row in form.rules],
-        "foreign": form_of.list_foreign_rules(workflow),
         "templates": [one for one in TEMPLATES.values() if single or one.name in form_of.COUNTING],
         "thresholds": list(zip(labels, form.thresholds, strict=True)) if single else [],
         "asks": bool(list_questions(workflow.tasks, workflow.first_task)),
@@ -116,6 +116,7 @@ def _page(
     context |= {
         "now": describe_criterion(workflow.retirement, labels),
         "settings": list_setting_lines(workflow, limit=SETTINGS_SHOWN),
+        "caesar": describe_caesar(workflow, REASONS),
         "changes": describe_changes(list(queries.list_changes(workflow)[:CHANGES_SHOWN]), labels),
     }
     return render(request, "web/retirement.html", context, status=status)
