@@ -19,7 +19,7 @@ SET CONSTRAINTS ALL IMMEDIATE;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crowd", "0007_caesar"),
+        ("crowd", "0008_caesar"),
         ("jobs", "0001_initial"),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crowd", "0006_training_subjects"),
+        ("crowd", "0007_panoptes_count"),
         ("projects", "0004_planes_for_the_browser"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
