@@ -65,7 +65,7 @@ stop: ## stop the site, the workers, PostgreSQL and Redis
 # --- checking --------------------------------------------------------------------------------------------------------
 test: setup $(VENV)/.installed-all services ## every test, browser tests included
 	@sh scripts/find_chromium.sh
-	@$(BIN)/python -m pytest $(TEST_OPTIONS)
+	@$(BIN)/python -m pytest $(or $(TEST_OPTIONS),-n logical --dist loadfile)
 
 check: setup $(VENV)/.installed-all services ## format, lint, types, import contracts, migrations, front end
 	$(BIN)/ruff format --check .

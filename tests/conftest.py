@@ -9,6 +9,10 @@ import pytest
 
 from esocs.config import embedded
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many test processes as cores: a network's threads would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get("ESOCS_REAL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -19,6 +23,16 @@ def pytest_configure() -> None:
     embedded.start(var)
     # Where collected static files would lie; whitenoise warns of a missing folder, and warnings are errors here.
     (var / "static").mkdir(exist_ok=True)
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        _take_own_cache(int(worker.removeprefix("gw")) + 1)
+
+
+def _take_own_cache(number: int) -> None:
+    """Tests that run beside others (pytest-xdist) have a database each; here each gets a cache of its own too."""
+    from django.conf import settings
+
+    cache = settings.CACHES["default"]
+    cache["LOCATION"] += f"{'&' if '?' in cache['LOCATION'] else '?'}db={number % 16}"
 
 
 @pytest.fixture(scope="session")
