@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+from django.conf import settings
+from django.contrib.auth import authenticate
 from django.core.cache import cache
+from django.http import HttpRequest
 
 from classifier.errors import EsocsError
+from esocs.accounts.models import User
 
 # Somebody who forgot a password tries a few; somebody who guesses it needs millions.
 FAILURES = 10
@@ -20,20 +24,29 @@ class TooManyAttemptsError(EsocsError):
     status = 429
 
 
-def check_attempts(*, login: str, address: str) -> None:
-    """Let somebody try a password.
+def try_password(request: HttpRequest, *, login: str, password: str) -> User | None:
+    """The person to whom the password belongs; None where it belongs to nobody of that name.
 
     Raises:
-        TooManyAttemptsError: they failed too often within the last minute.
+        TooManyAttemptsError: the same address has failed too often within the last minute.
     """
+    address = client_address(request)
     if (cache.get(_key(login, address)) or 0) >= FAILURES:
         raise TooManyAttemptsError("Too many failed attempts.", hint=f"Wait for {WITHIN_S} seconds.")
+    user = authenticate(request, username=login, password=password)
+    if isinstance(user, User):
+        return user
+    cache.set(_key(login, address), (cache.get(_key(login, address)) or 0) + 1, WITHIN_S)
+    return None
 
 
-def note_failure(*, login: str, address: str) -> None:
-    """Remember a failed attempt for a minute."""
-    key = _key(login, address)
-    cache.set(key, (cache.get(key) or 0) + 1, WITHIN_S)
+def client_address(request: HttpRequest) -> str:
+    """The sender's network address: of the connection, or as the proxy of an https deployment wrote it last."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if forwarded:
+            return str(forwarded)
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _key(login: str, address: str) -> str:

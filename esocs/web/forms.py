@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.auth import authenticate
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from esocs.accounts.models import User
+from esocs.accounts.throttling import TooManyAttemptsError, try_password
 
 NEW_PASSWORD = forms.PasswordInput(attrs={"autocomplete": "new-password", "minlength": "8"})
 
@@ -120,8 +120,11 @@ class LogInForm(DescribedForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
-            user = authenticate(self.request, username=cleaned["login"], password=cleaned["password"])
-            if not isinstance(user, User):
+            try:
+                user = try_password(self.request, login=cleaned["login"], password=cleaned["password"])
+            except TooManyAttemptsError as error:
+                raise forms.ValidationError(_("That failed too often. Please wait for a minute.")) from error
+            if user is None:
                 raise forms.ValidationError(_("This user name and password do not belong together."))
             self.user = user
         return cleaned

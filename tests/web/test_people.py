@@ -56,6 +56,16 @@ def test_log_in_leads_back(client: Client) -> None:
     assert answer["Location"] == "/sign-up/?x=1"
 
 
+def test_guessing_a_password_is_stopped_for_a_minute(client: Client) -> None:
+    factories.make_user("guessed")
+    for _ in range(10):
+        answer = client.post("/log-in/", {"login": "guessed", "password": "wrong"})
+        assert "do not belong together" in answer.content.decode()
+    answer = client.post("/log-in/", {"login": "guessed", "password": factories.PASSWORD})
+    assert answer.status_code == 422
+    assert "wait for a minute" in answer.content.decode()
+
+
 def test_a_link_cannot_log_out(client: Client) -> None:
     assert client.get("/log-out/").status_code == 405
 

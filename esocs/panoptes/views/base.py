@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from django.conf import settings
 from django.http import HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
@@ -108,12 +107,3 @@ def _not_modified(response: SimpleTemplateResponse, candidates: str) -> HttpResp
     unchanged = HttpResponseNotModified()
     unchanged["ETag"] = etag
     return unchanged
-
-
-def client_address(request: Request) -> str:
-    """The sender's network address: of the connection, or as the proxy of an https deployment wrote it last."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        if forwarded:
-            return str(forwarded)
-    return str(request.META.get("REMOTE_ADDR", ""))

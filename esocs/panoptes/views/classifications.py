@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from classifier.errors import EsocsError
 from esocs.accounts.identity import Identity, ensure_volunteer
 from esocs.accounts.services import hash_ip
+from esocs.accounts.throttling import client_address
 from esocs.crowd.models import Classification
 from esocs.crowd.services import Submission
 from esocs.panoptes import schema
@@ -21,7 +22,7 @@ from esocs.panoptes.parameters import parse_id, read_count, read_id
 from esocs.panoptes.recording import record
 from esocs.panoptes.selection import LONGEST_QUEUE, next_subjects
 from esocs.panoptes.submissions import ClassificationRequest, read_classification, read_idempotency_key
-from esocs.panoptes.views.base import PanoptesView, client_address
+from esocs.panoptes.views.base import PanoptesView
 from esocs.panoptes.views.subjects import read_held
 
 PLURAL = "classifications"
@@ -78,7 +79,7 @@ class ClassificationList(PanoptesView):
             workflow_version=sent.workflow_version,
             idempotency_key=key,
             gold_standard=sent.gold_standard,
-            ip_key=hash_ip(client_address(request)),
+            ip_key=hash_ip(client_address(request._request)),  # noqa: SLF001 - Django's request
         )
         recorded = record(submission, workflow)
         document = recorded_document(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import login
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpResponse
 from django.utils.crypto import constant_time_compare
@@ -15,12 +15,12 @@ from rest_framework.response import Response
 
 from classifier.errors import EsocsError
 from esocs.accounts.models import User
-from esocs.accounts.throttling import check_attempts, note_failure
+from esocs.accounts.throttling import try_password
 from esocs.panoptes import schema
 from esocs.panoptes.authentication import refuse_foreign_origin
 from esocs.panoptes.documents import user_document
 from esocs.panoptes.errors import InvalidCsrfTokenError, InvalidRequestError, SignInFailedError, error_response
-from esocs.panoptes.views.base import PanoptesView, client_address
+from esocs.panoptes.views.base import PanoptesView
 
 COOKIE = "esocs_sign_in"
 TOKEN_AGE_S = 60 * 60
@@ -62,11 +62,8 @@ def _authenticate(request: Request) -> User:
     token = body.get("authenticity_token") or request.headers.get("X-CSRF-Token", "")
     if not _token_matches(str(token), request.COOKIES.get(COOKIE, "")):
         raise InvalidCsrfTokenError("The authenticity token is not the one that was handed out.", hint="GET it first.")
-    address = client_address(request)
-    check_attempts(login=name, address=address)
-    user = authenticate(request._request, username=name, password=password)  # noqa: SLF001 - Django's request
-    if not isinstance(user, User):
-        note_failure(login=name, address=address)
+    user = try_password(request._request, login=name, password=password)  # noqa: SLF001 - Django's request
+    if user is None:
         raise SignInFailedError("Invalid login or password.")
     return user
 
