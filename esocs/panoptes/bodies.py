@@ -69,6 +69,17 @@ _PROJECT = {
 PROJECT_NEW = body(("display_name",), **_PROJECT, links=body(owner=OWNER))
 PROJECT_CHANGE = body(**_PROJECT)
 
+PROJECT_COPY = body(create_subject_set={"type": "string", "maxLength": 200})
+ATTACHED_IMAGE = body(
+    ("src", "content_type"),
+    src=TEXT,
+    content_type={"type": "string", "maxLength": 40},
+    external_link={"type": "boolean", "enum": [True]},
+    metadata=MAP,
+)
+AGGREGATION_NEW = body(("links",), links=body(("workflow",), workflow=ID, user=ID))
+INATURALIST = body(("taxon_id", "subject_set_id"), taxon_id=ID, subject_set_id=ID, updated_since={})
+
 _WORKFLOW = {
     "display_name": NAME,
     "primary_language": LANGUAGE,

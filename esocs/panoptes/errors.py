@@ -30,6 +30,13 @@ class NotFoundError(EsocsError):
     status = 404
 
 
+class FeatureOffError(EsocsError):
+    """Panoptes has this feature, and this site does not."""
+
+    code = "feature_off"
+    status = 503
+
+
 class UnknownRouteError(EsocsError):
     """The address belongs to no route of the API."""
 

@@ -243,6 +243,6 @@ def collection_document(row: Collection) -> Document:
             "projects": projects,
             "subjects": ids_of(row.subjects.all()),
             "default_subject": _text(row.default_subject_id),
-            "collection_roles": [],
+            "collection_roles": [str(row.pk)],
         },
     }

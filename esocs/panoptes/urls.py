@@ -9,8 +9,11 @@ from rest_framework.views import APIView
 
 from esocs.accounts.languages import in_visitors_language
 from esocs.panoptes.views import (
+    aggregations,
     collections,
+    copies,
     guides,
+    images,
     people,
     preferences,
     projects,
@@ -31,7 +34,7 @@ from esocs.panoptes.views.classifications import (
 from esocs.panoptes.views.exports import ExportFile, ExportOrder, SubjectSetExportOrder, WorkflowExportOrder
 from esocs.panoptes.views.sign_in import SignIn
 from esocs.panoptes.views.tokens import Token
-from esocs.panoptes.views.unknown import Unknown
+from esocs.panoptes.views.unknown import InaturalistImport, Unknown
 from esocs.panoptes.views.uploads import Upload
 
 app_name = "panoptes"
@@ -51,6 +54,21 @@ def resource(plural: str, listing: type[APIView], detail: type[APIView]) -> list
 urlpatterns = [
     *resource("projects", projects.ProjectList, projects.ProjectDetail),
     re_path(rf"^api/projects/{EXPORT}", ExportOrder.as_view(), name="project-export"),
+    path("api/projects/<str:pk>/copy", copies.ProjectCopy.as_view(), name="project-copy"),
+    re_path(
+        r"^api/projects/(?P<pk>[^/]+)/links/(?P<link>workflows|subject_sets)$",
+        copies.ProjectLinks.as_view(),
+        name="project-links",
+    ),
+    path("api/projects/<str:pk>/attached_images", images.AttachedImages.as_view(), name="attached-images"),
+    path("api/projects/<str:pk>/avatar", images.ProjectAvatar.as_view(), name="project-avatar"),
+    path("api/users/<str:pk>/avatar", images.UserAvatar.as_view(), name="user-avatar"),
+    *resource("aggregations", aggregations.AggregationList, aggregations.AggregationDetail),
+    path(
+        "api/aggregations/<uuid:name>/<int:workflow_id>_reductions.csv",
+        aggregations.AggregationFile.as_view(),
+        name="aggregation-file",
+    ),
     *resource("workflows", workflows.WorkflowList, workflows.WorkflowDetail),
     re_path(rf"^api/workflows/{EXPORT}", WorkflowExportOrder.as_view(), name="workflow-export"),
     path("api/workflows/<str:pk>/retired_subjects", workflows.RetiredSubjects.as_view(), name="retired-subjects"),
@@ -106,6 +124,8 @@ urlpatterns = [
         collections.CollectionSubjectsTaken.as_view(),
         name="collection-subjects-taken",
     ),
+    *resource("collection_roles", collections.CollectionRoleList, collections.CollectionRoleDetail),
+    path("api/inaturalist/import", InaturalistImport.as_view(), name="inaturalist"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[]), name="schema"),
     path("users/sign_in", SignIn.as_view(), name="sign-in"),
     path("oauth/authorize", in_visitors_language(AuthorizationView.as_view()), name="authorize"),

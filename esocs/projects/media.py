@@ -66,12 +66,12 @@ def announce_location(subject: Subject, position: int, location: object) -> Medi
         raise LocationInvalidError('A location is "image/png" to upload a file, or {"image/png": "https://…"}.')
     [(media_type, address)] = location.items()
     check_media_type(media_type)
-    if not _is_address(address):
+    if not is_address(address):
         raise LocationInvalidError(f"{str(address)[:100]!r} is not an http or https address.")
     return Media(subject=subject, position=position, media_type=media_type, path=address, size_bytes=0)
 
 
-def _is_address(address: object) -> bool:
+def is_address(address: object) -> bool:
     if not isinstance(address, str) or len(address) > LONGEST_ADDRESS or not address.isprintable() or " " in address:
         return False
     try:

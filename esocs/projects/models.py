@@ -258,6 +258,19 @@ def is_remote(path: str) -> bool:
     return path.startswith(("https://", "http://"))
 
 
+class ProjectImage(models.Model):
+    """A picture attached to a project; its file lies elsewhere."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="images")
+    src = models.CharField(max_length=2000, help_text="Its address.")
+    content_type = models.CharField(max_length=40)
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.src
+
+
 class Guide(models.Model):
     """What a tutorial and a field guide have in common: pages of a project in a language."""
 

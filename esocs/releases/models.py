@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
@@ -20,6 +22,7 @@ from esocs.releases.imported import (
 )
 
 __all__ = [
+    "Aggregation",
     "Export",
     "ImportedClassification",
     "ImportedProject",
@@ -82,3 +85,17 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.workflow or self.subject_set or self.project}"
+
+
+class Aggregation(models.Model):
+    """The order of a workflow's consensus, as Panoptes' clients order it. Its file is the export's."""
+
+    workflow = models.OneToOneField(Workflow, on_delete=models.CASCADE, related_name="aggregation")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="aggregations")
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, help_text="Whoever knows it may fetch the file.")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"aggregation of {self.workflow}"

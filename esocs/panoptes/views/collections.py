@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from esocs.panoptes import schema
 from esocs.panoptes.bodies import read_link_ids
-from esocs.panoptes.documents import Document
+from esocs.panoptes.documents import Document, owner_link
 from esocs.panoptes.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from esocs.panoptes.parameters import parse_id, read_boolean, read_id, read_ids, read_text
 from esocs.panoptes.resource_documents import collection_document
@@ -131,3 +131,33 @@ class CollectionSubjectsTaken(Collections):
         self.require_editor(collection)
         drop_subjects(collection, [parse_id(each, "id") for each in ids.split(",")])
         return Response(status=204)
+
+
+class CollectionRoles(Collections):
+    """Who has which part in a collection: its owner, and nobody else. The id is the collection's."""
+
+    plural = "collection_roles"
+    noun = "collection role"
+
+    def documents(self, rows: list[Any]) -> list[Document]:
+        return [
+            {
+                "id": str(row.pk),
+                "href": f"/collection_roles/{row.pk}",
+                "roles": ["owner"],
+                "links": {"collection": str(row.pk), "owner": owner_link(row.owner)},
+            }
+            for row in rows
+        ]
+
+
+@describe("collection_role", "CollectionRole", schema.query("collection_id", "Only this collection's."))
+class CollectionRoleList(CollectionRoles, Listed):
+    """People's parts in collections."""
+
+    selected_by = {"collection_id": "pk"}
+
+
+@describe("collection_role", "CollectionRole")
+class CollectionRoleDetail(CollectionRoles, Shown):
+    """One person's part in one collection."""

@@ -169,19 +169,23 @@ class ExportFile(PanoptesView):
         },
     )
     def get(self, request: Request, token: str, name: str) -> StreamingHttpResponse:
-        export = _find_by_token(token)
-        path = queries.export_path(export)
-        is_csv = export.format == Export.Format.CSV
-        packed = is_csv and "gzip" in _accepted_encodings(request)
-        content_type = CONTENT_TYPE_OF[export.format] + ("; charset=utf-8" if is_csv else "")
-        response = StreamingHttpResponse(_pieces(path, unpack=is_csv and not packed), content_type=content_type)
-        response["Content-Length"] = str(path.stat().st_size if packed else export.size_bytes)
-        response["Content-Disposition"] = f'attachment; filename="{file_name(export)}"'
-        response["Vary"] = "Accept-Encoding"
-        response["ETag"] = f'"{export.sha256}{"-gzip" if packed else ""}"'
-        if packed:
-            response["Content-Encoding"] = "gzip"
-        return response
+        return send_export(_find_by_token(token), request)
+
+
+def send_export(export: Export, request: Request) -> StreamingHttpResponse:
+    """A ready export's file, packed if the client takes it so."""
+    path = queries.export_path(export)
+    is_csv = export.format == Export.Format.CSV
+    packed = is_csv and "gzip" in _accepted_encodings(request)
+    content_type = CONTENT_TYPE_OF[export.format] + ("; charset=utf-8" if is_csv else "")
+    response = StreamingHttpResponse(_pieces(path, unpack=is_csv and not packed), content_type=content_type)
+    response["Content-Length"] = str(path.stat().st_size if packed else export.size_bytes)
+    response["Content-Disposition"] = f'attachment; filename="{file_name(export)}"'
+    response["Vary"] = "Accept-Encoding"
+    response["ETag"] = f'"{export.sha256}{"-gzip" if packed else ""}"'
+    if packed:
+        response["Content-Encoding"] = "gzip"
+    return response
 
 
 def _find_by_token(token: str) -> Export:
