@@ -81,7 +81,7 @@ def _open(workflow: Workflow, ready: QuerySet[Subject]) -> int:
         return 0
     start = ensure_epoch(workflow)
     places = lowest_priorities(ids, workflow_id=workflow.pk) if workflow.prioritized else {}
-    training = list_training_subjects(ids)
+    training = list_training_subjects(workflow, ids)
     without_place = LAST_PLACE if workflow.prioritized else 0.0
     SubjectStatus.objects.bulk_create(
         [

@@ -1,6 +1,7 @@
 """Training subjects: their experts' answers may be told to volunteers, so theirs never count and evaluate nothing.
 
-Panoptes' mark, `#training_subject` in a subject's metadata, makes one; `SubjectStatus.training` keeps it.
+Panoptes' mark, `#training_subject` in a subject's metadata, makes one, and so does a set that is for training;
+`SubjectStatus.training` keeps it.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.db.models import Q
+
+from esocs.crowd.as_panoptes.streams import read_streams
 from esocs.crowd.models import GoldStandard, SubjectStatus
-from esocs.projects.models import Subject, Workflow
+from esocs.projects.models import SetMemberSubject, Subject, Workflow
 
 MARK = "#training_subject"
 TRUE = frozenset({"true", "1", "yes"})
@@ -20,10 +24,16 @@ def is_training_subject(metadata: Mapping[str, Any]) -> bool:
     return str(metadata.get(MARK, "")).strip().lower() in TRUE
 
 
-def list_training_subjects(subject_ids: Collection[int]) -> set[int]:
-    """Those of the subjects that are to practise on."""
+def list_training_subjects(workflow: Workflow, subject_ids: Collection[int]) -> set[int]:
+    """Those of the subjects that are to practise on: marked themselves, or in a set that is for training."""
     marked = Subject.objects.filter(pk__in=subject_ids, metadata__has_key=MARK).values_list("pk", "metadata")
-    return {pk for pk, metadata in marked if is_training_subject(metadata)}
+    streams = read_streams(workflow.configuration if isinstance(workflow.configuration, dict) else {})
+    sets = Q(subject_set__in=[*streams.training_sets, *streams.spacewarps_sets])
+    sets |= Q(subject_set__metadata__training__in=[True, "true"])
+    in_sets = SetMemberSubject.objects.filter(sets, subject__in=subject_ids, subject_set__workflows=workflow)
+    return {pk for pk, metadata in marked if is_training_subject(metadata)} | set(
+        in_sets.values_list("subject_id", flat=True)
+    )
 
 
 def read_feedback(workflow: Workflow, subject: Subject) -> dict[str, dict[str, Any]]:

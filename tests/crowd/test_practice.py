@@ -8,7 +8,7 @@ from esocs.crowd.by_hand import open_sets
 from esocs.crowd.models import Answer, Consensus, SubjectStatus
 from esocs.crowd.practice import is_training_subject, read_feedback
 from esocs.crowd.refit import refit_workflow
-from esocs.projects.models import SetMemberSubject, Subject, Workflow
+from esocs.projects.models import SetMemberSubject, Subject, SubjectSet, Workflow
 from tests.support import factories
 from tests.web import crowd
 
@@ -71,3 +71,21 @@ def test_answers_to_practise_are_kept_and_never_count(workflow: Workflow) -> Non
     assert before is None or before[1] == after[1]
     assert Answer.objects.filter(status=status, counted=True).count() == 0
     assert Answer.objects.filter(status=status).count() >= 5
+
+
+@pytest.mark.parametrize("named", ["in the set", "in the workflow"])
+def test_a_set_that_is_for_training_makes_training_subjects(workflow: Workflow, named: str) -> None:
+    [ordinary] = workflow.subject_sets.all()
+    practice = SubjectSet.objects.create(
+        project=workflow.project, display_name="practice", metadata={"training": True} if named == "in the set" else {}
+    )
+    workflow.subject_sets.add(practice)
+    if named == "in the workflow":
+        workflow.configuration = {"training_set_ids": [practice.pk]}
+        workflow.save()
+    subjects = [factories.make_subject(workflow.project) for _ in range(2)]
+    for subject_set, subject in zip((practice, ordinary), subjects, strict=True):
+        SetMemberSubject.objects.create(subject_set=subject_set, subject=subject)
+    open_sets(workflow)
+    training = SubjectStatus.objects.filter(training=True).values_list("subject_id", flat=True)
+    assert list(training) == [subjects[0].pk]
