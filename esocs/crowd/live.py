@@ -271,6 +271,8 @@ def _begin(
 ) -> bool:
     """Set aside what was fitted on other answers. Returns whether the sums are to be made again from the rows."""
     again = epoch is not None and epoch.id != status.epoch_id
+    # A counted subject without sums: an answer was taken back (`crowd.revision`).
+    again = again or (bool(worth) and status.count > 0 and all(known.counts is None for known in worth.values()))
     for question in questions:
         known, K = worth[question.key], question.n_answers
         if epoch is not None and epoch.minor:

@@ -343,13 +343,16 @@ HARMLESS_METADATA = (
     "interventions",
     "workflow_translation_id",
     "subject_flagged",
+    "revises",
+    "revision",
+    "superseded",
 )
 """What a classification's metadata may tell without telling whose it is. Named one by one: what a future client sends
 beside these may tell who somebody is."""
 
 
 class Classification(models.Model):
-    """One volunteer's submission on one subject. Stored exactly once per idempotency key, never changed."""
+    """One volunteer's submission on one subject. Stored exactly once per idempotency key; its words never change."""
 
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="classifications")
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="classifications")
@@ -362,11 +365,15 @@ class Classification(models.Model):
     metadata = models.JSONField(default=dict)
     gold_standard = models.BooleanField(default=False)
     expert = models.CharField(max_length=8, blank=True, help_text="`owner` or `expert` for a gold standard.")
-    counted = models.BooleanField(help_text="False for gold and for repeats by the same volunteer.")
+    counted = models.BooleanField(help_text="False for gold, for repeats by the same volunteer, and once revised.")
     count_correction = models.SmallIntegerField(
         db_default=0,
         help_text="What Panoptes counts more (1) or less (-1) of it, in a workflow that says so.",
     )
+    revises = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="Key of the first answer, if this is a revision of it."
+    )
+    revision = models.PositiveSmallIntegerField(db_default=0, help_text="Its number; the highest counts.")
     ip_key = models.CharField(max_length=64, blank=True, help_text="Salted hash of the sender's address.")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -385,6 +392,7 @@ class Classification(models.Model):
             models.Index(fields=["volunteer", "workflow", "subject"], name="classification_seen"),
             models.Index(fields=["workflow", "id"], name="classification_export"),
             models.Index(fields=["subject", "workflow"], name="classification_subject"),
+            models.Index(fields=["revises"], condition=~models.Q(revises=""), name="classification_revises"),
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from esocs.crowd.publication import add_to_set, order_expert_tasks, publish_for_
 from esocs.crowd.refit import refit_workflow
 from esocs.crowd.retirement_settings import RuleRequest, change_retirement
 from esocs.crowd.review import draw_audit
+from esocs.crowd.revision import record_answer
 from esocs.crowd.submission import Recorded, Submission, record_classification
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "plan_publication",
     "publish_for_experts",
     "publish_routes",
+    "record_answer",
     "record_as_panoptes",
     "record_classification",
     "refit_workflow",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 
-from esocs.crowd.services import Recorded, Submission, record_as_panoptes, record_classification
+from esocs.crowd.services import Recorded, Submission, record_answer, record_as_panoptes
 from esocs.panoptes.access import OpenWorkflow
 from esocs.panoptes.views.subject_groups import members_of
 
@@ -24,7 +26,12 @@ def record(submission: Submission, workflow: OpenWorkflow) -> Recorded:
     with transaction.atomic():
         recorded = [
             _record_one(
-                replace(submission, subject_ids=[pk], idempotency_key=None if key is None else _member_key(key, pk)),
+                replace(
+                    submission,
+                    subject_ids=[pk],
+                    idempotency_key=None if key is None else _member_key(key, pk),
+                    metadata=_member_metadata(submission.metadata, pk),
+                ),
                 workflow,
             )
             for pk in members_of(submission.subject_id, workflow_id=workflow.id)
@@ -34,8 +41,15 @@ def record(submission: Submission, workflow: OpenWorkflow) -> Recorded:
 
 def _record_one(submission: Submission, workflow: OpenWorkflow) -> Recorded:
     if workflow.selects_as_panoptes:
-        return record_as_panoptes(submission, live=workflow.live)
-    return record_classification(submission)
+        return record_answer(submission, store=partial(record_as_panoptes, live=workflow.live), keeps_count=True)
+    return record_answer(submission)
+
+
+def _member_metadata(metadata: dict[str, Any], subject_id: int) -> dict[str, Any]:
+    """A revision names the answer to the same member."""
+    if "revises" not in metadata:
+        return metadata
+    return {**metadata, "revises": _member_key(metadata["revises"], subject_id)}
 
 
 def _member_key(key: str, subject_id: int) -> str:

@@ -19,6 +19,7 @@ TEXT_METADATA = (*REQUIRED_METADATA, "utc_offset")
 MEMBERS = frozenset({"annotations", "metadata", "links", "completed", "gold_standard"})
 LINKS = frozenset({"project", "workflow", "subjects"})
 VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+MOST_REVISIONS = 1000
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,64}")
 
 _ID_SCHEMA = {"oneOf": [{"type": "string", "pattern": "^[0-9]{1,18}$"}, {"type": "integer", "minimum": 0}]}
@@ -43,6 +44,12 @@ CLASSIFICATION_SCHEMA: dict[str, Any] = {
                 **{name: {"type": "string"} for name in TEXT_METADATA},
                 "workflow_version": {"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}$", "example": "1.1"},
                 **{name: {"type": "string", "format": "date-time"} for name in TIMES},
+                "revises": {
+                    "type": "string",
+                    "pattern": "^[!-~]{1,64}$",
+                    "description": "Key of the answer taken back",
+                },
+                "revision": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Its number"},
             },
         },
         "links": {
@@ -133,6 +140,11 @@ def _read_metadata(value: Any) -> dict[str, Any]:
             raise InvalidRequestError(f"metadata.{name} must be a time, such as 2026-01-31T12:00:00.000Z.") from None
     if not VERSION.fullmatch(metadata["workflow_version"]):
         raise InvalidRequestError("metadata.workflow_version must be the workflow's version, such as '1.1'.")
+    if not isinstance(metadata.get("revises", "-"), str) or not IDEMPOTENCY_KEY.fullmatch(metadata.get("revises", "-")):
+        raise InvalidRequestError("metadata.revises must be the Idempotency-Key of the answer that is taken back.")
+    number = metadata.get("revision", 1)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_REVISIONS:
+        raise InvalidRequestError(f"metadata.revision must be a number from 1 to {MOST_REVISIONS}.")
     return metadata
 
 

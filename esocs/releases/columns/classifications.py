@@ -267,7 +267,9 @@ def _annotation_formatter(scope: Scope, quote: Callable[[str], str]) -> Callable
 
 
 def _metadata_of_a_repeat(text: str) -> str:
-    return compact_json({**parse_jsonb(text), "seen_before": True})
+    metadata = parse_jsonb(text)
+    # An answer that was taken back was the first all the same; its metadata say that another one counts.
+    return compact_json(metadata if metadata.get("superseded") else {**metadata, "seen_before": True})
 
 
 def _subject_data(subject_id: int, workflow_id: int, metadata: str, status: Sequence[Any]) -> str:
