@@ -21,7 +21,7 @@ from esocs.crowd.models import Answer, Classification, Consensus, StatusChange, 
 from esocs.crowd.refit import audit_consensus
 from esocs.crowd.services import Recorded, Submission
 from esocs.projects.models import Subject, Workflow
-from tests.support.consensus import from_rows, live, switch
+from tests.support.consensus import from_rows, live
 from tests.support.factories import classify, make_tree_workflow, make_volunteer, make_workflow, publish
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +131,7 @@ def test_a_question_that_the_revision_does_not_reach_is_taken_back_too() -> None
     (subject,) = publish(workflow)
     volunteer, other = make_volunteer(), make_volunteer()
     classify(workflow, subject, other, T0=1, T1=0, T2=[1])
-    switch(workflow)
+    refit(workflow)
     before = live(workflow)
     answer(workflow, subject, volunteer, "first", T0=1, T1=1, T2=[0, 1])
     assert live(workflow) != before
@@ -176,9 +176,9 @@ def test_a_subject_that_a_person_retired_stays_so_and_its_sums_follow_the_revisi
     volunteer = make_volunteer()
     answer(workflow, subject, volunteer, "first", T0=1)
     SubjectStatus.objects.update(state="retired", retirement_cause="person", retired_at=timezone.now())
-    switch(workflow)
-    switch(workflow)
-    switch(workflow)
+    refit(workflow)
+    refit(workflow)
+    refit(workflow)
     assert answer(workflow, subject, volunteer, "second", revises="first", T0=0).counted
     status = SubjectStatus.objects.get()
     assert (status.state, status.retirement_cause) == ("retired", "person")

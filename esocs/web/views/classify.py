@@ -13,6 +13,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from esocs.accounts.identity import ensure_volunteer, identity_from_session
+from esocs.crowd.models import SubjectStatus
 from esocs.projects.models import Project, Workflow
 from esocs.projects.task_checks import picture_sites
 from esocs.web.access import get_visible_project, get_workflow, rights_in
@@ -24,6 +25,10 @@ from esocs.web.policy import HEADER, policy
 QUEUE_URL = "/api/subjects/queued"
 CLASSIFICATIONS_URL = "/api/classifications"
 QUEUE_DEPTH = 8
+# Where so many subjects are open that nobody else waits for those that one volunteer holds, a page holds enough to
+# go on for long without a connection. It takes them a few at a time.
+DEEP_QUEUE = 56
+PLENTY = 2_000
 DECODE_AHEAD = 2
 
 
@@ -81,6 +86,13 @@ def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bo
             "classifications": CLASSIFICATIONS_URL,
             "csrf": reverse("web:renew-csrf"),
         },
-        "queue": {"depth": QUEUE_DEPTH, "decode_ahead": DECODE_AHEAD},
+        "queue": {"depth": _depth(workflow, gold=gold), "at_once": QUEUE_DEPTH, "decode_ahead": DECODE_AHEAD},
         "gold": gold,
     }
+
+
+def _depth(workflow: Workflow, *, gold: bool) -> int:
+    """How many subjects a page may hold; counting ends where there are plenty."""
+    open_statuses = SubjectStatus.objects.filter(workflow=workflow, state="open", audience="volunteers")
+    plenty = not gold and open_statuses.order_by()[:PLENTY].count() >= PLENTY
+    return DEEP_QUEUE if plenty else QUEUE_DEPTH

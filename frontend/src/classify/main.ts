@@ -55,6 +55,13 @@ function pageActions(session: Session, help: () => void): Action[] {
         session.skip();
       },
     },
+    {
+      id: "undo",
+      label: t("Take the last answer back"),
+      group,
+      defaultKeys: ["u"],
+      run: () => session.undo(),
+    },
     { id: "keys", label: t("Show this list"), group, defaultKeys: ["?"], run: help },
   ];
 }
@@ -76,6 +83,9 @@ function setUpButtons(view: View, session: Session): void {
     button.addEventListener("click", () => {
       session.skip();
     });
+  view.undo.addEventListener("click", () => {
+    session.undo();
+  });
   view.lookAgain.addEventListener("click", () => {
     void session.lookAgain();
   });

@@ -13,6 +13,7 @@ export interface QueuedSubject {
 interface Waiting {
   subject: Subject;
   entry: QueuedSubject | null;
+  fetched?: boolean;
 }
 
 function start(subject: Subject): QueuedSubject {
@@ -24,6 +25,7 @@ function start(subject: Subject): QueuedSubject {
 export class SubjectQueue {
   private waiting: Waiting[] = [];
   private readonly known: Set<string>;
+  private fetching = false;
   /** The subject being looked at: its picture has the line to itself. */
   private front: Promise<unknown> = Promise.resolve();
 
@@ -64,14 +66,49 @@ export class SubjectQueue {
     return entry;
   }
 
+  /** A subject that was taken and not answered: it is the next one again. */
+  putBack(subject: Subject): void {
+    // Its picture is let go of when another is shown, so it is decoded anew.
+    this.waiting.unshift({ subject, entry: null });
+    this.warm();
+  }
+
+  /** Fetch the files of what comes after that, one subject after another, so that a lost connection stops nobody. */
+  private async fetchAhead(): Promise<void> {
+    if (this.fetching) return;
+    this.fetching = true;
+    try {
+      for (;;) {
+        const item = this.waiting.find((each) => !each.entry && !each.fetched);
+        if (!item) break;
+        item.fetched = true;
+        await fetchFiles(item.subject);
+      }
+    } catch {
+      // No connection: it is tried again when the subject is to be shown.
+    } finally {
+      this.fetching = false;
+    }
+  }
+
   /** Decode what comes next while the volunteer looks at the present one. */
   private warm(): void {
     // In a microtask, so that whoever has just added subjects can first take the one to look at.
     queueMicrotask(() => {
       void this.front.then(() => {
         for (const item of this.waiting.slice(0, this.decodeAhead)) item.entry ??= start(item.subject);
+        void this.fetchAhead();
       });
     });
+  }
+}
+
+/** Into the browser's own cache, where the viewer finds it later, with or without a connection. */
+async function fetchFiles(subject: Subject): Promise<void> {
+  const pictures = subject.locations.flatMap((location) => Object.values(location));
+  for (const url of subject.spectrumUrl ? [subject.spectrumUrl] : pictures) {
+    const response = await fetch(url, { credentials: "same-origin", priority: "low" });
+    await response.arrayBuffer();
   }
 }
 

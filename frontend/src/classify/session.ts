@@ -13,6 +13,7 @@ import { Tabs } from "./tabs";
 import { findTaskElements } from "./tasks/elements";
 import { TaskWalk } from "./tasks/walk";
 import type { Annotation, ClassificationBody, PageData, Subject } from "./types";
+import { Undo, type Given } from "./undo";
 import type { View } from "./view";
 import { Stage } from "./viewers/stage";
 
@@ -55,6 +56,9 @@ export class Session {
   private readonly queue: SubjectQueue;
   private current: QueuedSubject | null = null;
   private companion: Companion | null = null;
+  private readonly undoable: Undo;
+  /** The answer that is being given anew; null while a subject is asked for the first time. */
+  private revising: Given | null = null;
   private startedAt = new Date();
   private count = Number(storage.read("count")) || 0;
   private skipped = storage.read("skipped").split(",").filter(Boolean);
@@ -75,6 +79,7 @@ export class Session {
     private readonly outbox: Outbox,
   ) {
     storage.write("session", this.id);
+    this.undoable = new Undo(view.undo);
     this.queue = new SubjectQueue(page.queue.decode_ahead, this.skipped);
     this.stage = new Stage(view.viewer, view.tools);
     this.walk = new TaskWalk(page.workflow, findTaskElements(), this.stage, {
@@ -112,6 +117,11 @@ export class Session {
   skip(): void {
     if (!this.current || this.closed) return;
     if (this.companion?.goOn()) return;
+    if (this.revising) {
+      this.view.announcement.textContent = t("Your answer stays as it was.");
+      this.next();
+      return;
+    }
     this.skipped = [...this.skipped, this.current.subject.id].slice(-SKIPPED_KEPT);
     storage.write("skipped", this.skipped.join(","));
     this.view.announcement.textContent = t("Skipped.");
@@ -128,14 +138,40 @@ export class Session {
     void this.showWhenReady(entry);
   }
 
+  /** Show the subject that was answered last, and its answer, to be given anew; false when it is too late. */
+  undo(): boolean {
+    const given = this.closed ? null : this.undoable.take();
+    if (!given) return false;
+    if (this.current) this.queue.putBack(this.current.subject);
+    this.revising = given;
+    const entry = prepareAgain(given.subject);
+    this.current = entry;
+    this.walk.restart();
+    this.walk.restore(given.annotations);
+    this.walk.setEnabled(false);
+    this.view.setStage("loading");
+    this.view.writeNotice(t("Give your answer anew, or skip to leave it as it was."));
+    this.publish();
+    void this.showWhenReady(entry);
+    return true;
+  }
+
   private answer(annotations: Annotation[], label: string): void {
     const entry = this.current;
     if (!entry) return;
     const answeredAt = performance.now();
-    const lessons = this.companion?.onAnswered(entry.subject, annotations) ?? [];
-    const body = this.bodyFor(entry, annotations, lessons);
+    const { revising } = this;
+    const lessons = revising ? [] : (this.companion?.onAnswered(entry.subject, annotations) ?? []);
+    const key = newKey();
+    const given: Given = revising
+      ? { ...revising, annotations, revision: revising.revision + 1 }
+      : { subject: entry.subject, annotations, first: key, revision: 0 };
+    const body = this.bodyFor(entry, given, lessons);
     this.keeping.add(entry.subject.id);
-    this.count += 1;
+    if (!revising) this.count += 1;
+    // Who has been told how it was answered before has nothing to take back.
+    if (lessons.length > 0) this.undoable.forget();
+    else this.undoable.offer(given);
     if (lessons.length > 0) {
       this.walk.setEnabled(false);
       this.companion?.tell(lessons, () => {
@@ -149,14 +185,14 @@ export class Session {
     this.writeSaving();
     this.view.writeNotice("");
     this.view.announcement.textContent = t("Answered {label}.", { label });
-    void this.keep(entry.subject.id, body);
+    void this.keep(entry.subject.id, key, body);
     if (this.page.gold) void this.fetchIfLow();
   }
 
-  private async keep(subjectId: string, body: ClassificationBody): Promise<void> {
+  private async keep(subjectId: string, key: string, body: ClassificationBody): Promise<void> {
     this.sequence += 1;
     await this.outbox.put({
-      id: newKey(),
+      id: key,
       sequence: this.sequence,
       url: this.page.urls.classifications,
       body,
@@ -173,6 +209,7 @@ export class Session {
 
   /** Paint the next subject. `answeredAt` starts the measure from answer to painted picture. */
   private next(answeredAt?: number): void {
+    this.revising = null;
     this.current = this.queue.take();
     this.walk.restart();
     const entry = this.current;
@@ -233,15 +270,19 @@ export class Session {
   }
 
   private publish(): void {
+    this.view.root.dataset.queued = String(this.queue.length);
     this.tabs.publish(this.current ? [this.current.subject.id, ...this.queue.ids] : this.queue.ids);
+  }
+
+  /** How many more subjects to ask for now. */
+  private get wanted(): number {
+    const { depth, at_once } = this.page.queue;
+    return Math.max(0, Math.min(at_once, depth - this.queue.length));
   }
 
   private wantedRefill(): Refill {
     // An answer's refill brings volunteers' subjects; an expert's page asks for its own.
-    const count =
-      this.exhausted || this.closed || this.page.gold
-        ? 0
-        : Math.max(0, this.page.queue.depth - this.queue.length);
+    const count = this.exhausted || this.closed || this.page.gold ? 0 : this.wanted;
     return { count, held: this.held() };
   }
 
@@ -268,13 +309,8 @@ export class Session {
     if (this.fetching || this.closed) return;
     this.fetching = true;
     try {
-      const { queue, workflow, urls } = this.page;
-      const subjects = await fetchQueue(
-        urls.queue,
-        workflow.id,
-        queue.depth - this.queue.length,
-        this.held(),
-      );
+      const { workflow, urls } = this.page;
+      const subjects = await fetchQueue(urls.queue, workflow.id, this.wanted, this.held());
       this.exhausted = subjects.length === 0;
       this.add(subjects);
       if (!this.current) this.view.setStage("exhausted");
@@ -317,11 +353,11 @@ export class Session {
     this.view.count.textContent = String(this.count);
   }
 
-  private bodyFor(entry: QueuedSubject, annotations: Annotation[], lessons: Lesson[]): ClassificationBody {
+  private bodyFor(entry: QueuedSubject, given: Given, lessons: Lesson[]): ClassificationBody {
     const { project, workflow } = this.page;
     return {
       classifications: {
-        annotations,
+        annotations: given.annotations,
         metadata: {
           source: "esocs",
           session: this.id,
@@ -334,6 +370,7 @@ export class Session {
           utc_offset: String(new Date().getTimezoneOffset() * 60),
           viewport: { width: innerWidth, height: innerHeight },
           subject_dimensions: this.stage.dimensions(),
+          ...(given.revision > 0 ? { revises: given.first, revision: given.revision } : {}),
           ...(lessons.length > 0 ? { feedback: feedbackOf(lessons) } : {}),
         },
         links: { project: project.id, workflow: workflow.id, subjects: [entry.subject.id] },

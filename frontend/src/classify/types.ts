@@ -17,7 +17,8 @@ export interface PageData {
   project: { id: string; name: string };
   workflow: Workflow;
   urls: { queue: string; classifications: string; csrf: string };
-  queue: { depth: number; decode_ahead: number };
+  /** `depth` subjects are held, fetched `at_once` at a time; the first are decoded ahead, the others fetched. */
+  queue: { depth: number; at_once: number; decode_ahead: number };
   /** The person answers as an expert: the answers are the gold standard. */
   gold: boolean;
 }

@@ -14,6 +14,7 @@ export class View {
   readonly tools = find("#classify .tools", HTMLElement);
   readonly canvas = find("#picture", HTMLCanvasElement);
   readonly skip = find("#skip", HTMLButtonElement);
+  readonly undo = find("#undo", HTMLButtonElement);
   readonly retry = find("#retry", HTMLButtonElement);
   readonly skipDamaged = find("#skip-damaged", HTMLButtonElement);
   readonly lookAgain = find("#look-again", HTMLButtonElement);

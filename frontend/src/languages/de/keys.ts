@@ -6,6 +6,7 @@ export const keys: Catalogue = {
   "Give answer {number}": "Antwort {number} geben",
   "Go to the next answer": "Zur nächsten Antwort gehen",
   "Go to the previous answer": "Zur vorigen Antwort gehen",
+  "Take the last answer back": "Die letzte Antwort zurücknehmen",
   "Skip this one": "Dieses überspringen",
   "Show this list": "Diese Liste zeigen",
   "Keys of one character are off. Tab, arrows and Enter work as before.":

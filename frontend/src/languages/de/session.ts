@@ -24,6 +24,9 @@ export const session: Catalogue = {
     "{count} Antworten bleiben hier, bis die Verbindung wieder da ist",
   ],
   "Skipped.": "Übersprungen.",
+  "Your answer stays as it was.": "Deine Antwort bleibt, wie sie war.",
+  "Give your answer anew, or skip to leave it as it was.":
+    "Gib deine Antwort noch einmal, oder überspring es, um sie zu lassen, wie sie war.",
   "Answered {label}.": "Geantwortet: {label}.",
   "Your browser cannot store answers, so please keep this tab open until all are saved.":
     "Dein Browser kann keine Antworten aufbewahren, lass diesen Tab also bitte offen, bis alle gespeichert sind.",
