@@ -1,8 +1,8 @@
 """Answers by keyboard in Chromium: from key to feedback, from answer to the next picture, and the first picture.
 
-The peer is the same page with its prefetch off: it holds no subject beside the one that is shown. Both are measured by the
-same script from outside: `keydown` to the frame that shows another subject, and the browser's own Event Timing for the
-key. The first picture is timed with an empty cache on a line of 1.6 Mbit/s and 150 ms, as slow 4G is commonly defined.
+The peer is the same page with its prefetch off: it holds no subject beside the one that is shown. Both are measured by
+the same script from outside: `keydown` to the frame that shows another subject, and the browser's Event Timing for the
+key. The first picture is timed with an empty cache on a line of 1.6 Mbit/s and 150 ms, a usual slow 4G.
 """
 
 from __future__ import annotations

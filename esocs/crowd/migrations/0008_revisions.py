@@ -6,11 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_user_language"),
-<<<<<<<< HEAD:esocs/crowd/migrations/0008_revisions.py
         ("crowd", "0007_panoptes_count"),
-========
-        ("crowd", "0006_training_subjects"),
->>>>>>>> 3f45649 (Let a volunteer take an answer back for half a minute; hold enough subjects for fifty answers without a line):esocs/crowd/migrations/0007_revisions.py
         ("projects", "0004_planes_for_the_browser"),
     ]
 
