@@ -34,7 +34,8 @@ SELECT st.id FROM crowd_subjectstatus st WHERE st.workflow_id = %(workflow)s AND
 SUPERSEDE = """
 WITH old AS (
     -- Panoptes goes on counting what it has counted.
-    UPDATE crowd_classification SET counted = false, count_correction = count_correction + 1 - %(taken)s, metadata = metadata || '{"superseded": true}'::jsonb
+    UPDATE crowd_classification SET counted = false, count_correction = count_correction + 1 - %(taken)s,
+        metadata = metadata || '{"superseded": true}'::jsonb
     WHERE workflow_id = %(workflow)s AND subject_id = %(subject)s AND volunteer_id = %(volunteer)s AND counted
         AND %(first)s IN (idempotency_key, revises) AND revision < %(number)s
         AND created_at > now() - interval '1 day'

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from esocs.projects import services as projects
-from esocs.projects.models import Workflow
+from esocs.projects.models import Project, Workflow
 from tests.browser.pictures import make_picture_subject, make_spectrum_subject
 from tests.support import factories
 
@@ -66,3 +66,23 @@ def answer(page: Page, key: str = "1") -> str:
     page.keyboard.press(key)
     expect(page.locator("#classify")).not_to_have_attribute("data-subject", answered)
     return answered
+
+
+def make_drawing_workflow(project: Project, *, pictures: int = 3) -> Workflow:
+    """A workflow that asks for marks with several tools, and then a question."""
+    tools = [
+        {"type": "point", "label": "Knot", "details": []},
+        {"type": "ellipse", "label": "Bulge", "details": []},
+        {"type": "polygon", "label": "Tail", "details": []},
+    ]
+    workflow = factories.make_workflow(project, answers=ANSWERS, display_name="Parts of galaxies")
+    question = {**workflow.tasks["T0"]}
+    workflow.tasks = {
+        "T1": {"type": "drawing", "instruction": "Mark what you see", "tools": tools, "next": "T0"},
+        "T0": question,
+    }
+    workflow.first_task = "T1"
+    workflow.save()
+    for seed in range(pictures):
+        make_picture_subject(workflow, 500 + seed)
+    return workflow
