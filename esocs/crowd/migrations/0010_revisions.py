@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_user_language"),
-        ("crowd", "0007_panoptes_count"),
+        ("crowd", "0009_effects_of_rules"),
         ("projects", "0004_planes_for_the_browser"),
     ]
 
