@@ -133,7 +133,7 @@ export class DrawingView extends AskedView {
   }
 
   override choosers(): HTMLElement[] {
-    return this.details.open ? this.details.choosers : this.panel.tools;
+    return this.details.open ? this.details.choosers : this.panel.tools.filter((tool) => !tool.hidden);
   }
 
   summary(): string {

@@ -4,6 +4,7 @@
 import type { ScreenPoint, SubjectPoint, Viewport } from "../viewport";
 import type { Geometry, Mark } from "./marks";
 import { subjectAt } from "./places";
+import { shapeOf } from "./shapes";
 import type { Sketch } from "./sketch";
 
 /** A movement shorter than this is a press, in CSS pixels. */
@@ -88,12 +89,8 @@ export class Pointer {
       this.drag.before = this.sketch.selected;
       return;
     }
-    if (this.sketch.handle !== null && this.sketch.selected) {
-      this.place(this.sketch.selected, this.sketch.handle, at, null, true);
-      this.sketch.arm(null);
-      this.drag = null;
-      return;
-    }
+    // What one press does is done when the pointer goes up: until then a second finger may come.
+    if (this.sketch.handle !== null && this.sketch.selected) return;
     if (marked !== undefined) {
       const mark = this.sketch.marks.all[Number(marked)] ?? null;
       this.sketch.select(mark);
@@ -101,7 +98,8 @@ export class Pointer {
       this.drag.before = mark;
       return;
     }
-    this.sketch.press(at, this.least);
+    if (shapeOf(this.sketch.tools[this.sketch.tool]?.type).manner !== "press")
+      this.sketch.press(at, this.least);
   };
 
   private readonly onMove = (event: PointerEvent): void => {
@@ -140,7 +138,10 @@ export class Pointer {
       return;
     }
     const draft = this.sketch.draft;
-    if (!draft) return;
+    if (!draft) {
+      this.pressed(event);
+      return;
+    }
     const { manner } = this.sketch.shape(draft.mark);
     if (manner === "span" || manner === "trail") this.sketch.finish(this.least);
     else if (drag.origin && manner === "vertices" && draft.mark.geometry.points) {
@@ -148,6 +149,21 @@ export class Pointer {
       if (at) this.sketch.press(at, this.least);
     }
   };
+
+  /** One press: a handle that was pressed before goes there, or a point is set. */
+  private pressed(event: PointerEvent): void {
+    const { selected, handle, tool, tools } = this.sketch;
+    const at = subjectAt(
+      this.viewport,
+      this.viewport.placeOf(event),
+      handle === null ? undefined : selected?.frame,
+    );
+    if (!at) return;
+    if (handle !== null && selected) {
+      this.place(selected, handle, at, null, true);
+      this.sketch.arm(null);
+    } else if (shapeOf(tools[tool]?.type).manner === "press") this.sketch.press(at, this.least);
+  }
 
   /** A second finger came, or the system took the pointer: as if it had not been put down. */
   private readonly onCancel = (event: PointerEvent): void => {

@@ -2,7 +2,7 @@
 
 import type { SubjectPoint } from "../viewport";
 import { MarkSet, type Geometry, type Mark, type Place } from "./marks";
-import { shapeOf, simplified, type Shape } from "./shapes";
+import { SHAPES, shapeOf, simplified, type Shape } from "./shapes";
 
 /** A tool, read from its task. */
 export interface Tool {
@@ -44,12 +44,16 @@ export class Sketch {
   handle: string | null = null;
   /** Half width of what one press draws; null: the shape is spanned. */
   preset: number | null = null;
-  private toolIndex = 0;
+  private toolIndex: number;
 
   constructor(
     readonly tools: readonly Tool[],
     private readonly events: SketchEvents,
   ) {
+    this.toolIndex = Math.max(
+      0,
+      tools.findIndex((tool) => tool.type in SHAPES),
+    );
     this.marks = new MarkSet(() => {
       if (this.selected && !this.marks.all.includes(this.selected)) this.selected = null;
       events.onMarks();
@@ -198,7 +202,7 @@ export class Sketch {
 
   private begin(at: SubjectPoint): void {
     const tool = this.tools[this.toolIndex];
-    if (!tool) return;
+    if (!tool || !(tool.type in SHAPES)) return;
     if (this.marks.count(this.toolIndex) >= tool.most) {
       this.events.onFull(tool);
       return;

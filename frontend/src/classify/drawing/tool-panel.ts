@@ -2,6 +2,7 @@
 
 import { t, tn } from "../../shared/i18n";
 import { button, keyCap } from "../tasks/view";
+import { SHAPES } from "./shapes";
 import type { Sketch, Tool } from "./sketch";
 
 export interface ToolPanelEvents {
@@ -119,6 +120,8 @@ export class ToolPanel {
       icon.append(path);
     }
     const element = button(keyCap(), "answer tool");
+    // Of another classifier, and not drawn on this page.
+    element.hidden = !(tool.type in SHAPES);
     const label = document.createElement("span");
     label.className = "tool-label";
     label.textContent = tool.label;

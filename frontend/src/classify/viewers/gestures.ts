@@ -132,7 +132,8 @@ export class Gestures {
   }
 
   private readonly onUp = (event: PointerEvent): void => {
-    this.pointers.delete(event.pointerId);
+    // What takes back a beginning comes by here too, and the finger is still down.
+    if (event.isTrusted) this.pointers.delete(event.pointerId);
   };
 
   private readonly onKey = (event: KeyboardEvent): void => {
