@@ -275,7 +275,8 @@ PAGE = [
 
 def add_components(result: Schema, **_: Any) -> Schema:
     """drf-spectacular's hook: put the named schemas where the references point."""
-    from esocs.panoptes.resource_schemas import RESOURCES  # which is written in this module's words
+    from esocs.panoptes.caesar.schemas import CAESAR  # which are written in this module's words
+    from esocs.panoptes.resource_schemas import RESOURCES
 
-    result.setdefault("components", {}).setdefault("schemas", {}).update({**COMPONENTS, **RESOURCES})
+    result.setdefault("components", {}).setdefault("schemas", {}).update({**COMPONENTS, **RESOURCES, **CAESAR})
     return result

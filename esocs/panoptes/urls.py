@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path, re_path
+from django.urls import URLPattern, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 from oauth2_provider.views import AuthorizationView
 from rest_framework.views import APIView
@@ -130,5 +130,6 @@ urlpatterns = [
     path("users/sign_in", SignIn.as_view(), name="sign-in"),
     path("oauth/authorize", in_visitors_language(AuthorizationView.as_view()), name="authorize"),
     path("oauth/token", Token.as_view(), name="token"),
-    re_path(r"^api(/.*)?$", Unknown.as_view(), name="unknown"),
+    path("caesar/", include("esocs.panoptes.caesar.urls")),
+    re_path(r"^(api|caesar)(/.*)?$", Unknown.as_view(), name="unknown"),
 ]

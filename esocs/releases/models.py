@@ -45,6 +45,9 @@ class Export(models.Model):
         SUBJECTS = "subjects"
         WORKFLOWS = "workflows"
         CONSENSUS = "consensus"
+        EXTRACTS = "extracts"
+        SUBJECT_REDUCTIONS = "subject_reductions"
+        USER_REDUCTIONS = "user_reductions"
         CREDITS = "credits"
 
     class State(models.TextChoices):
@@ -58,7 +61,7 @@ class Export(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
     workflow = models.ForeignKey(Workflow, null=True, on_delete=models.CASCADE, related_name="exports")
     subject_set = models.ForeignKey(SubjectSet, null=True, on_delete=models.CASCADE, related_name="exports")
-    kind = models.CharField(max_length=16, choices=Kind)
+    kind = models.CharField(max_length=20, choices=Kind)
     format = models.CharField(max_length=8, choices=Format, default=Format.CSV)
     pseudonymised = models.BooleanField(default=False, help_text="Names nobody, and tells nothing of anybody's device.")
     after_id = models.PositiveBigIntegerField(null=True, help_text="Only classifications after this one.")

@@ -25,8 +25,10 @@ TYPES: dict[str, pa.DataType] = {
         pa.int64(),
     ),
     **dict.fromkeys(("ra", "dec", "probability", "machine_probability"), pa.float64()),
-    **dict.fromkeys(("active", "flagged", "gold_standard", "grouped", "pairwise", "prioritized"), pa.bool_()),
-    **dict.fromkeys(("created_at", "retired_at", "updated_at"), TIME),
+    **dict.fromkeys(
+        ("active", "flagged", "gold_standard", "grouped", "machine_data", "pairwise", "prioritized"), pa.bool_()
+    ),
+    **dict.fromkeys(("classification_at", "created_at", "retired_at", "updated_at"), TIME),
 }  # fmt: skip
 """By column name; one that is not here, and does not count votes, is text (`workflow_version`: 16.50 is not 16.5)."""
 

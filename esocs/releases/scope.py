@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ class Scope:
         created_from: only classifications made then or later.
         created_before: only classifications made earlier.
         pseudonymised: nobody's name, number, address, session or device.
+        looked_up: what a kind of export needs for its header and its rows, and looks up once.
     """
 
     project: Project
@@ -44,6 +45,7 @@ class Scope:
     created_from: datetime | None = None
     created_before: datetime | None = None
     pseudonymised: bool = False
+    looked_up: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def workflow_ids(self) -> list[int]:

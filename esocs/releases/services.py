@@ -92,7 +92,9 @@ def _refuse(kind: str, variant: Variant, subject_set: SubjectSet | None) -> None
     if not of_votes and variant.is_partial:
         raise ExportVariantError(f"An export of {kind} has no part.", hint="Order classifications or annotations.")
     if not of_votes and variant.pseudonymised:
-        raise ExportVariantError(f"An export of {kind} names nobody.", hint="Order it without `pseudonymised`.")
+        raise ExportVariantError(
+            f"There is no pseudonymised export of {kind}.", hint="Order classifications or annotations."
+        )
     if subject_set is not None and not of_votes and kind != Export.Kind.SUBJECTS:
         raise ExportVariantError(f"A subject set has no export of {kind}.", hint="Order the project's.")
 

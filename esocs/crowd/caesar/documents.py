@@ -132,7 +132,7 @@ def reduction_document(row: SubjectReduction | UserReduction) -> Document:
         **whose,
         "subgroup": row.subgroup,
         "data": row.data,
-        "error": row.error or None,
+        "failure": row.error or None,
         **_times(row),
     }
 

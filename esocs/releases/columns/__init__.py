@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esocs.releases.columns import classifications, consensus, flat, subjects, workflows
+from esocs.releases.columns import caesar, classifications, consensus, flat, subjects, workflows
 from esocs.releases.columns import credits as credited
 from esocs.releases.models import Export
 from esocs.releases.scope import Scope
@@ -34,4 +34,12 @@ KINDS: dict[str, Columns] = {
     Export.Kind.WORKFLOWS: Columns(header=workflows.header, rows=workflows.rows, count=workflows.count),
     Export.Kind.CONSENSUS: Columns(header=consensus.header, rows=consensus.rows, count=consensus.count),
     Export.Kind.CREDITS: Columns(header=credited.header, rows=credited.rows, count=credited.count),
+    **{
+        kind: Columns(header=source.header, rows=source.rows, count=source.count)
+        for kind, source in (
+            (Export.Kind.EXTRACTS, caesar.EXTRACTS),
+            (Export.Kind.SUBJECT_REDUCTIONS, caesar.SUBJECT_REDUCTIONS),
+            (Export.Kind.USER_REDUCTIONS, caesar.USER_REDUCTIONS),
+        )
+    },
 }

@@ -24,6 +24,13 @@ from esocs.releases.models import Export
 from esocs.releases.queries import Variant, get_subject_set
 
 ALL = "all"
+ASKED_FOR = {
+    Export.Kind.ANNOTATIONS,
+    Export.Kind.EXTRACTS,
+    Export.Kind.SUBJECT_REDUCTIONS,
+    Export.Kind.USER_REDUCTIONS,
+}
+"""Kinds that are made only where they are named."""
 
 
 class Command(JobCommand):
@@ -98,14 +105,14 @@ class Command(JobCommand):
 
 
 def _kinds(named: str, variant: Variant, *, of_set: bool) -> list[str]:
-    """The kind that was named, or all that can be had this way; one annotation a row only where it is asked for."""
+    """The kind that was named, or all that can be had this way, without those that are for few."""
     if named != ALL:
         return [named]
     if variant.pseudonymised or variant.is_partial:
         return [Export.Kind.CLASSIFICATIONS]
     if of_set:
         return [Export.Kind.CLASSIFICATIONS, Export.Kind.SUBJECTS]
-    return [kind for kind in KINDS if kind != Export.Kind.ANNOTATIONS]
+    return [kind for kind in KINDS if kind not in ASKED_FOR]
 
 
 def _time(text: str) -> datetime:

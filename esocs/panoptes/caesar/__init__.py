@@ -1,0 +1,1 @@
+"""Caesar's HTTP API under /caesar: plain JSON objects and arrays, as its clients expect them."""
