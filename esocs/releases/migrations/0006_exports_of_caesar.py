@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("releases", "0004_credits"),
+        ("releases", "0005_aggregations"),
     ]
 
     operations = [
