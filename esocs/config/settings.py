@@ -144,6 +144,8 @@ CACHES = {
 }
 SESSION_ENGINE = "esocs.accounts.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 60
+# Only JSON of the listed origins may write with the cookie (panoptes.authentication); a form of another site cannot.
+SESSION_COOKIE_SAMESITE = "None" if env.bool("ESOCS_CROSS_SITE_COOKIES", False) else "Lax"
 SESSION_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None

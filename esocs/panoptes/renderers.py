@@ -105,7 +105,11 @@ def read_json(read: Callable[[int], bytes], *, announced: int) -> Any:
     raw = read(BODY_LIMIT_BYTES + 1)
     if len(raw) > BODY_LIMIT_BYTES:
         raise _too_large()
-    return parse_json(raw)
+    body = parse_json(raw)
+    if isinstance(body, dict):
+        # Zooniverse's JavaScript client writes into each body what it writes into each address; it means nothing.
+        body.pop("http_cache", None)
+    return body
 
 
 def parse_json(raw: bytes) -> Any:
