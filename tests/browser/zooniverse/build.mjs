@@ -6,7 +6,9 @@ import { pathToFileURL } from "node:url";
 const [site, folder] = process.argv.slice(2);
 const frontend = path.resolve(import.meta.dirname, "../../../frontend");
 const { build } = await import(
-  pathToFileURL(createRequire(path.join(frontend, "package.json")).resolve("vite")).href
+  pathToFileURL(
+    createRequire(path.join(frontend, "package.json")).resolve("vite"),
+  ).href
 );
 
 await build({
@@ -21,7 +23,10 @@ await build({
   },
   define: {
     "process.env.NODE_ENV": JSON.stringify("production"),
-    "process.env": JSON.stringify({ PANOPTES_API_HOST: site, OAUTH_HOST: site }),
+    "process.env": JSON.stringify({
+      PANOPTES_API_HOST: site,
+      OAUTH_HOST: site,
+    }),
   },
   build: {
     outDir: folder,
