@@ -32,8 +32,8 @@ SHAPES: dict[str, tuple[str, ...]] = {
 }
 """The numbers that make each shape, in the older classifier's terms."""
 
-PLAIN = frozenset({"triangle", "fan"})
-"""Shapes that both classifiers write alike."""
+LARGEST_NUMBER = 1e9
+"""Of a mark, in pixels or degrees."""
 
 LARGEST_DATA_BYTES = 100_000
 """Of an extract or a reduction, as JSON."""
@@ -227,10 +227,12 @@ def _numbers_of(mark: Any, shape: str) -> list[float] | None:
     """The shape's numbers, whichever classifier wrote them; None for another shape."""
     if not isinstance(mark, Mapping) or mark.get("toolType", shape) != shape:
         return None
-    if shape in PLAIN:
-        numbers = [mark.get(name) for name in SHAPES[shape]]
-        fit = all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers)
-        return [float(number) for number in numbers if number is not None] if fit else None
+    numbers = [mark.get(name) for name in SHAPES[shape]]
+    if all(_is_number(number) for number in numbers):
+        return [float(number) for number in numbers if number is not None]
+    if "x_center" not in mark:
+        return None
+    # The newer classifier tells most shapes by their centre.
     from esocs.crowd.summaries import Rejected, read_mark  # which needs a geometry library
 
     read = read_mark(mark, tool_type=shape)
@@ -238,6 +240,10 @@ def _numbers_of(mark: Any, shape: str) -> list[float] | None:
         return None
     written = read.to_mark()
     return [float(written[name]) for name in SHAPES[shape]]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 EXTRACTORS: dict[str, Callable[[Extractor, Classified], Data]] = {
