@@ -1,4 +1,6 @@
 // How the pages' scripts and styles are built; Django reads dist/manifest.json to name them in the templates.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
@@ -20,14 +22,15 @@ function compressAndWeigh(): Plugin {
   return {
     name: "esocs-compress-and-weigh",
     apply: "build",
-    generateBundle(_options, bundle) {
+    // Vite fills in the names of lazily loaded chunks late: only what is written is as it stays.
+    writeBundle({ dir = "." }, bundle) {
       const gzipBytes = new Map<string, number>();
       for (const item of Object.values(bundle)) {
         const source = item.type === "chunk" ? item.code : item.source;
         if (!/\.(js|css|svg)$/.test(item.fileName)) continue;
         const packed = gzipSync(source, { level: 9 });
         gzipBytes.set(item.fileName, packed.length);
-        this.emitFile({ type: "asset", fileName: `${item.fileName}.gz`, source: packed });
+        writeFileSync(join(dir, `${item.fileName}.gz`), packed);
       }
       const chunks = Object.values(bundle).filter((item) => item.type === "chunk") as Chunk[];
       const needed = new Set<string>();
@@ -40,11 +43,8 @@ function compressAndWeigh(): Plugin {
       };
       for (const page of CLASSIFY_PAGE) need(chunks.find((chunk) => chunk.facadeModuleId?.endsWith(page)));
       const total = [...needed].reduce((sum, name) => sum + (gzipBytes.get(name) ?? 0), 0);
-      this.emitFile({
-        type: "asset",
-        fileName: "classify-size.json",
-        source: JSON.stringify({ javascript_gzip_bytes: total, budget_bytes: CLASSIFY_BUDGET_BYTES }),
-      });
+      const size = { javascript_gzip_bytes: total, budget_bytes: CLASSIFY_BUDGET_BYTES };
+      writeFileSync(join(dir, "classify-size.json"), JSON.stringify(size));
       console.log(`\nclassify page: ${(total / 1000).toFixed(1)} kB of JavaScript (gzip)`);
       if (total > CLASSIFY_BUDGET_BYTES)
         this.error(

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
+from classifier.display_plane import EXTENSION, MEDIA_TYPE, encode_display_plane
 from classifier.fits.content import DisplaySpectrum
-from classifier.rendering import render_planes, spectrum_json
+from classifier.rendering import render_bands, render_planes, sky_limits, spectrum_json
 from classifier.spectrum_picture import render_spectrum
 from esocs.projects.models import Media, Subject, Workflow
 from tests.support import factories
@@ -55,14 +56,20 @@ def emission_spectrum(seed: int, *, samples: int = 2400) -> DisplaySpectrum:
     )
 
 
-def _store(subject: Subject, content: bytes, *, extension: str, media_type: str, role: str) -> None:
+def _store(subject: Subject, content: bytes, *, extension: str, media_type: str, role: str, position: int = 0) -> None:
     name = uuid.uuid4()
     path = f"{name.hex[:2]}/{name}{extension}"
     file = Path(settings.MEDIA_ROOT) / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     Media.objects.create(
-        subject=subject, role=role, media_type=media_type, name=name, path=path, size_bytes=len(content)
+        subject=subject,
+        role=role,
+        position=position,
+        media_type=media_type,
+        name=name,
+        path=path,
+        size_bytes=len(content),
     )
 
 
@@ -71,9 +78,58 @@ def make_picture_subject(workflow: Workflow, seed: int) -> Subject:
     metadata = {"instrument": "SIMCAM", "filter": "r", "#truth": "hidden from volunteers", "!after": "hidden too"}
     subject = factories.make_subject(workflow.project, published_in=workflow, metadata=metadata)
     Media.objects.filter(subject=subject).delete()
-    [picture] = render_planes(galaxy_plane(seed)[np.newaxis])
-    _store(subject, picture, extension=".jpg", media_type="image/jpeg", role=Media.Role.LOCATION)
+    _store_picture(subject, galaxy_plane(seed))
     return subject
+
+
+# A tangent plane turned by 20 degrees, 0.3 arcseconds a pixel, as classifier.fits.wcs.LocalSky has it.
+TURN = np.radians(20)
+CD = 0.3 / 3600 * np.array([[-np.cos(TURN), np.sin(TURN)], [np.sin(TURN), np.cos(TURN)]])
+SKY = (150.0512, -30.0034, 40.0, 90.0, *CD.ravel().tolist(), 0.0)
+BACKGROUND, NOISE, UNIT = 1200.0, 4.0, "adu"
+
+
+def make_plane_subject(workflow: Workflow, samples: np.ndarray, *, sky: tuple[float, ...] | None = SKY) -> Subject:
+    """An image subject with its samples, (H, W) or three bands, beside its picture."""
+    subject = factories.make_subject(workflow.project, published_in=workflow, metadata={"instrument": "SIMCAM"})
+    Media.objects.filter(subject=subject).delete()
+    _store_picture(subject, samples, sky=sky)
+    return subject
+
+
+def _store_picture(subject: Subject, samples: np.ndarray, *, sky: tuple[float, ...] | None = SKY) -> None:
+    render = render_planes if samples.ndim == 2 else render_bands
+    [picture] = render(samples[np.newaxis])
+    brightness = samples if samples.ndim == 2 else samples.astype(np.float32).mean(axis=0).astype(np.float16)
+    [(low, high)] = sky_limits(brightness[np.newaxis]).tolist()
+    plane = encode_display_plane(samples, limits=(low, high), background=BACKGROUND, noise=NOISE, unit=UNIT, sky=sky)
+    _store(subject, picture, extension=".jpg", media_type="image/jpeg", role=Media.Role.LOCATION)
+    _store(subject, plane, extension=EXTENSION, media_type=MEDIA_TYPE, role=Media.Role.PLANE)
+
+
+def make_frames_subject(workflow: Workflow, seeds: list[int]) -> Subject:
+    """An uploaded subject of several pictures, without samples."""
+    subject = factories.make_subject(workflow.project, published_in=workflow)
+    Media.objects.filter(subject=subject).delete()
+    for position, seed in enumerate(seeds):
+        [picture] = render_planes(galaxy_plane(seed)[np.newaxis])
+        _store(
+            subject,
+            picture,
+            extension=".jpg",
+            media_type="image/jpeg",
+            role=Media.Role.LOCATION,
+            position=position,
+        )
+    return subject
+
+
+def colour_bands(seed: int) -> np.ndarray:
+    """Three bands of one galaxy, redder in its middle."""
+    plane = galaxy_plane(seed).astype(np.float32)
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] - SIDE_PX / 2.0
+    redder = 1.3 * np.exp(-np.hypot(x, y) / 25.0)
+    return np.stack([plane * (0.6 + redder), plane * 0.9, plane * (1.3 - 0.6 * redder)]).astype(np.float16)
 
 
 def make_spectrum_subject(workflow: Workflow, seed: int) -> Subject:

@@ -166,7 +166,7 @@ def _draw(workflow: Workflow, subject: Subject) -> None:
         "T3": {"type": "slider", "instruction": "How far is it seen from the side?", "min": 0, "max": 90},
     }
     random = np.random.default_rng(3)
-    picture = Media.objects.get(subject=subject)
+    picture = Media.objects.get(subject=subject, role="location")
     with Image.open(Path(settings.MEDIA_ROOT) / picture.path) as image:
         unit = image.width / 128
     values: dict[str, list[Any]] = {"T1": [], "T2": ["a tail", "a tail", "a faint tail", "", "A tail"], "T3": []}

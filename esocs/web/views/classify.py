@@ -30,6 +30,7 @@ QUEUE_DEPTH = 8
 DEEP_QUEUE = 56
 PLENTY = 2_000
 DECODE_AHEAD = 2
+PANOPTES_VIEWER_OPTIONS = ("multi_image_mode", "flipbook_autoplay")
 
 
 @never_cache
@@ -67,6 +68,14 @@ def classify(request: HttpRequest, slug: str, workflow_id: int) -> HttpResponse:
     return response
 
 
+def _viewer_configuration(workflow: Workflow) -> dict[str, Any]:
+    """How the viewers begin: the workflow's `viewer`, and what Panoptes has other names for."""
+    configuration = workflow.configuration if isinstance(workflow.configuration, dict) else {}
+    viewer = configuration.get("viewer")
+    panoptes = {name: configuration[name] for name in PANOPTES_VIEWER_OPTIONS if name in configuration}
+    return panoptes | (viewer if isinstance(viewer, dict) else {})
+
+
 def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bool) -> dict[str, Any]:
     """What the page's scripts need to know (frontend/src/classify/types.ts: PageData)."""
     return {
@@ -81,6 +90,7 @@ def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bo
             "strings": workflow.strings,
             "steps": workflow.steps,
         },
+        "viewer": _viewer_configuration(workflow),
         "urls": {
             "queue": queue_url,
             "classifications": CLASSIFICATIONS_URL,

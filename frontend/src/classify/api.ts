@@ -31,7 +31,7 @@ interface RawSubject {
   id: string | number;
   metadata?: Record<string, unknown>;
   locations?: Record<string, string>[];
-  esocs?: { spectrum_data?: string | null };
+  esocs?: { spectrum_data?: string | null; plane?: string | null };
 }
 
 function readSubject(raw: RawSubject): Subject {
@@ -40,6 +40,7 @@ function readSubject(raw: RawSubject): Subject {
     metadata: raw.metadata ?? {},
     locations: raw.locations ?? [],
     spectrumUrl: raw.esocs?.spectrum_data ?? null,
+    planeUrl: raw.esocs?.plane ?? null,
   };
 }
 

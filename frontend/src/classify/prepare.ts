@@ -1,17 +1,24 @@
 // Turns a queued subject into something that can be painted at once: a decoded bitmap or parsed numbers.
 
 import type { SpectrumData, Subject } from "./types";
+import { decodePlane, type Plane } from "./viewers/plane";
+import { readSeries } from "./viewers/series";
+import type { SpectrumViewer } from "./viewers/spectrum-viewer";
 
 /** One picture of a subject, decoded. */
 export interface PictureFrame {
   bitmap: ImageBitmap;
   url: string;
+  /** Its own samples, once they are there; null for a picture without, or while they come. */
+  plane: Plane | null;
+  /** Settles, never fails, when `plane` is as it will stay. */
+  planeLoaded: Promise<void>;
 }
 
 export type Prepared =
   /** A frame that could not be loaded is null; at least one is not. */
   | { kind: "picture"; frames: (PictureFrame | null)[] }
-  | { kind: "spectrum"; data: SpectrumData }
+  | { kind: "spectrum"; data: SpectrumData; viewer: typeof SpectrumViewer }
   | { kind: "damaged" };
 
 const DRAWABLE = /^image\/(jpeg|png|gif|svg\+xml|webp|avif)$/;
@@ -21,7 +28,17 @@ async function loadPicture(url: string): Promise<PictureFrame> {
   image.decoding = "async";
   image.src = url;
   await image.decode();
-  return { bitmap: await createImageBitmap(image), url };
+  return { bitmap: await createImageBitmap(image), url, plane: null, planeLoaded: Promise.resolve() };
+}
+
+/** Fetch a frame's samples while its picture is looked at. Damaged or missing, the picture stays as it is. */
+async function loadPlane(frame: PictureFrame, url: string): Promise<void> {
+  try {
+    const response = await fetch(url, { credentials: "same-origin" });
+    if (response.ok) frame.plane = await decodePlane(await response.arrayBuffer());
+  } catch {
+    // The picture shows the same sky.
+  }
 }
 
 /** The frame at a location: of the addresses it names, the first that can be drawn; null where none can. */
@@ -64,22 +81,36 @@ export function readSpectrum(body: unknown): SpectrumData | null {
 }
 
 async function loadSpectrum(url: string): Promise<Prepared | null> {
+  // The plot's script comes beside the numbers, not after them.
+  const loading = import("./viewers/spectrum-viewer");
   const response = await fetch(url, { credentials: "same-origin" });
   if (!response.ok) return null;
-  const data = readSpectrum(await response.json());
-  return data ? { kind: "spectrum", data } : null;
+  const body: unknown = await response.json();
+  const data = readSpectrum(body) ?? readSeries(body);
+  if (!data) return null;
+  const { SpectrumViewer: viewer } = await loading;
+  return { kind: "spectrum", data, viewer };
+}
+
+/** Where a subject's numbers lie: a spectrum of the archive, or series that somebody uploaded. */
+function numbersOf(subject: Subject): string[] {
+  const uploaded = subject.locations.flatMap((location) => location["application/json"] ?? []);
+  return subject.spectrumUrl ? [subject.spectrumUrl, ...uploaded] : uploaded;
 }
 
 /** Never rejects: what cannot be shown is `damaged`, and the volunteer may skip it or try again. */
 export async function prepare(subject: Subject): Promise<Prepared> {
-  if (subject.spectrumUrl) {
+  for (const url of numbersOf(subject)) {
     try {
-      const spectrum = await loadSpectrum(subject.spectrumUrl);
+      const spectrum = await loadSpectrum(url);
       if (spectrum) return spectrum;
     } catch {
       // The drawn picture below shows the same spectrum.
     }
   }
   const frames = await Promise.all(subject.locations.map(loadFrame));
+  const [first] = frames;
+  // Only now: the picture is what is waited for.
+  if (first && subject.planeUrl) first.planeLoaded = loadPlane(first, subject.planeUrl);
   return frames.some((frame) => frame !== null) ? { kind: "picture", frames } : { kind: "damaged" };
 }

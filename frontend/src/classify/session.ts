@@ -81,7 +81,10 @@ export class Session {
     storage.write("session", this.id);
     this.undoable = new Undo(view.undo);
     this.queue = new SubjectQueue(page.queue.decode_ahead, this.skipped);
-    this.stage = new Stage(view.viewer, view.tools);
+    this.stage = new Stage(view.viewer, view.tools, {
+      workflowId: page.workflow.id,
+      configuration: page.viewer,
+    });
     this.walk = new TaskWalk(page.workflow, findTaskElements(), this.stage, {
       onComplete: (annotations, summary) => {
         this.answer(annotations, summary);

@@ -12,10 +12,14 @@ export interface Workflow extends Asked {
   display_name: string;
 }
 
+/** What a workflow's people set for the viewers, as it stands in its configuration: anything may be in it. */
+export type ViewerConfiguration = Readonly<Record<string, unknown>>;
+
 export interface PageData {
   companion: CompanionData;
   project: { id: string; name: string };
   workflow: Workflow;
+  viewer: ViewerConfiguration;
   urls: { queue: string; classifications: string; csrf: string };
   /** `depth` subjects are held, fetched `at_once` at a time; the first are decoded ahead, the others fetched. */
   queue: { depth: number; at_once: number; decode_ahead: number };
@@ -29,6 +33,8 @@ export interface Subject {
   locations: Record<string, string>[];
   /** Where a spectrum's numbers lie, if the subject is one. */
   spectrumUrl: string | null;
+  /** Where the first picture's own samples lie, if there are any. */
+  planeUrl: string | null;
 }
 
 export interface Dimensions {
@@ -54,4 +60,8 @@ export interface SpectrumData {
   flux: (number | null)[];
   error: (number | null)[] | null;
   flux_unit: string;
+  /** Of another series of numbers, whose x is no wavelength: what its axes say. */
+  labels?: { x: string; y: string };
+  /** Further series over the same x. */
+  more?: { label: string; flux: (number | null)[] }[];
 }

@@ -3,17 +3,27 @@
 
 import type { PointerUse, ScreenPoint } from "../viewport";
 
+/** What a press took hold of, until the pointer lets go; `end(null)` where it was taken away. */
+export interface Grip {
+  move(place: ScreenPoint): void;
+  end(place: ScreenPoint | null): void;
+}
+
 export interface GestureEvents {
   /** A press of one pointer, or of one more: where it is now. */
   pan(dx: number, dy: number, place: ScreenPoint): void;
   /** Zoom by a factor about a place of the stage. */
-  zoom(factor: number, place: ScreenPoint): void;
+  zoom(factor: number, place: ScreenPoint, event?: WheelEvent): void;
   /** Two fingers turned, in degrees clockwise, about a place. */
   turn(degrees: number, place: ScreenPoint): void;
   /** A double click, or two quick taps. */
   reset(): void;
   /** The pointer is over the stage, pressed or not; null when it left. */
   hover(place: ScreenPoint | null): void;
+  /** A pointer came down, which may become a drag. */
+  press?(place: ScreenPoint): void;
+  /** A press: what it takes hold of, or null where it moves the view. */
+  grab?(place: ScreenPoint, event: PointerEvent): Grip | null;
 }
 
 const WHEEL_STEP = 1.0015;
@@ -25,6 +35,7 @@ const TYPED = "input, textarea, select, button, summary, a, [contenteditable]";
 
 export class Gestures {
   private readonly pointers = new Map<number, ScreenPoint>();
+  private grip: Grip | null = null;
   private spaceHeld = false;
   private turned = 0;
   private turning = false;
@@ -78,17 +89,26 @@ export class Gestures {
   private readonly onWheel = (event: WheelEvent): void => {
     if (this.use() === null) return;
     event.preventDefault();
-    const pixels = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * LINE_PX;
-    this.events.zoom(WHEEL_STEP ** -pixels, this.placeOf(event));
+    // With shift some browsers turn the wheel's movement sideways.
+    const moved = event.deltaY || event.deltaX;
+    const pixels = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? moved : moved * LINE_PX;
+    this.events.zoom(WHEEL_STEP ** -pixels, this.placeOf(event), event);
   };
 
   private readonly onDown = (event: PointerEvent): void => {
     const use = this.use();
     if (use === null || event.button !== 0) return;
+    this.events.hover(this.placeOf(event));
     const fingers = event.pointerType === "touch" ? this.pointers.size + 1 : 1;
     this.pointers.set(event.pointerId, this.placeOf(event));
     if (use === "draw" && fingers < 2 && !this.spaceHeld) return;
     if (use === "draw" && fingers === 2) this.takeBack();
+    this.grip?.end(null);
+    this.grip =
+      this.pointers.size === 1 && !this.spaceHeld
+        ? (this.events.grab?.(this.placeOf(event), event) ?? null)
+        : null;
+    if (this.pointers.size === 1) this.events.press?.(this.placeOf(event));
     this.turned = 0;
     this.turning = false;
     event.stopPropagation();
@@ -112,6 +132,10 @@ export class Gestures {
     this.pointers.set(event.pointerId, place);
     if (!other && this.use() === "draw" && !this.spaceHeld) return;
     event.stopPropagation();
+    if (this.grip) {
+      this.grip.move(place);
+      return;
+    }
     if (other) this.pinch(before, place, other);
     const share = other ? 0.5 : 1;
     this.events.pan((place.x - before.x) * share, (place.y - before.y) * share, place);
@@ -133,7 +157,9 @@ export class Gestures {
 
   private readonly onUp = (event: PointerEvent): void => {
     // What takes back a beginning comes by here too, and the finger is still down.
-    if (event.isTrusted) this.pointers.delete(event.pointerId);
+    if (!event.isTrusted || !this.pointers.delete(event.pointerId)) return;
+    this.grip?.end(event.type === "pointerup" ? this.placeOf(event) : null);
+    this.grip = null;
   };
 
   private readonly onKey = (event: KeyboardEvent): void => {

@@ -4,6 +4,7 @@
 import type { PictureFrame } from "../prepare";
 import type { Dimensions } from "../types";
 import type { ScreenBox, ScreenPoint } from "../viewport";
+import type { Darkroom } from "./darkroom";
 import {
   apply,
   applyInverse,
@@ -22,8 +23,6 @@ import {
 const MOST_ZOOM = 32;
 const BUTTON_STEP = 1.4;
 const GAP_PX = 4;
-/** Above this many screen pixels a picture pixel, pixels are drawn as squares instead of being smoothed. */
-const CRISP_ABOVE = 2;
 const NOTHING: Size = { width: 0, height: 0 };
 
 export class PictureViewer {
@@ -33,6 +32,7 @@ export class PictureViewer {
   private together = false;
   private readonly context: CanvasRenderingContext2D;
   private scheduled = 0;
+  private darkroom: Darkroom | null = null;
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -57,6 +57,28 @@ export class PictureViewer {
       frames.findIndex((frame) => frame !== null),
     );
     this.draw();
+  }
+
+  /** From now on frames are painted from their samples where they have any. */
+  useDarkroom(darkroom: Darkroom): void {
+    this.darkroom = darkroom;
+    this.repaint();
+  }
+
+  /** Paint again soon, the view as it is. */
+  repaint(): void {
+    this.scheduled ||= requestAnimationFrame(() => {
+      this.draw();
+    });
+  }
+
+  /** The frame that is shown. */
+  get shown(): PictureFrame | null {
+    return this.frames[this.shownFrame] ?? null;
+  }
+
+  frameNumber(frame: number): PictureFrame | null {
+    return this.frames[frame] ?? null;
   }
 
   get frameCount(): number {
@@ -202,9 +224,7 @@ export class PictureViewer {
   }
 
   private changed(): void {
-    this.scheduled ||= requestAnimationFrame(() => {
-      this.draw();
-    });
+    this.repaint();
     this.onChange();
   }
 
@@ -219,10 +239,15 @@ export class PictureViewer {
     if (canvas.height !== height) canvas.height = height;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
+    this.darkroom?.begin(this.frames, width, height);
+    const pixelated = this.darkroom?.look.pixelated ?? false;
     this.frames.forEach((frame, index) => {
       const box = this.boxOf(index);
       const map = this.mapOf(index);
       if (!frame || !box || !map) return;
+      const size = this.sizeOf(index);
+      const print = this.darkroom?.paint(frame, map, size, box, ratio) ?? frame.bitmap;
+      if (print === "done") return;
       context.save();
       context.beginPath();
       context.rect(box.x * ratio, box.y * ratio, box.width * ratio, box.height * ratio);
@@ -235,9 +260,9 @@ export class PictureViewer {
         map.e * ratio,
         map.f * ratio,
       );
-      context.imageSmoothingEnabled = Math.hypot(map.a, map.b) * ratio < CRISP_ABOVE;
+      context.imageSmoothingEnabled = !pixelated;
       context.imageSmoothingQuality = "high";
-      context.drawImage(frame.bitmap, 0, 0);
+      context.drawImage(print, 0, 0, size.width, size.height);
       context.restore();
     });
   }

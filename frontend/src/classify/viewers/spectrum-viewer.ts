@@ -1,15 +1,44 @@
-// The spectrum as a plot: drag to zoom, double-click to see all of it again, a slider that smooths, the error as a band.
+// The spectrum as a plot: zoomed and moved along wavelength, its height fitted to what is seen, smoothed, with its error
+// as a band and with lines at a redshift that can be dragged.
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { t } from "../../shared/i18n";
 import { THEME_EVENT } from "../../shared/theme";
-import { smooth } from "./smoothing";
-import type { SpectrumData } from "../types";
-import type { ScreenBox, ScreenPoint } from "../viewport";
+import type { SpectrumData, ViewerConfiguration } from "../types";
+import type { PointerUse, ScreenBox, ScreenPoint } from "../viewport";
+import { find } from "./find";
+import { Gestures, type Grip } from "./gestures";
+import { drawLines, lineNear, markLines, type MarkedLine } from "./line-marks";
+import type { SpectrumSettings } from "./settings";
+import { smooth, type Smoothed } from "./smoothing";
+import { SpectrumTools } from "./spectrum-tools";
+import { fromShown, roundSteps, toShown, type Shown } from "./wavelengths";
 
 /** Share of the flux values that the first view leaves out at either end, so that one cosmic ray does not flatten it. */
 const CLIPPED_SHARE = 0.002;
 const MARGIN_SHARE = 0.08;
+/** Room for the lines' names above the flux. */
+const LABEL_SHARE = 0.16;
+const BUTTON_STEP = 1.4;
+const KEY_STEP = 0.1;
+const LEAST_SAMPLES = 8;
+const TICK_PX = 92;
+const LINE_REACH_PX = { mouse: 5, touch: 18 };
+const MOST_SERIES = 6;
+const SERIES_TOKENS = ["--data", "--accent", "--consensus", "--danger", "--machine", "--muted"];
+const FONT = '12px "IBM Plex Mono", ui-monospace, monospace';
+
+export interface SpectrumViewerOptions {
+  host: HTMLElement;
+  tools: HTMLElement;
+  workflowId: string;
+  configuration: ViewerConfiguration;
+  /** What the pointer is for; null while no spectrum is shown. */
+  use: () => PointerUse | null;
+  onChange: () => void;
+  signal: AbortSignal;
+}
 
 function colour(name: string): () => string {
   return () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -20,54 +49,109 @@ function quantile(sorted: number[], share: number): number {
 }
 
 export class SpectrumViewer {
+  private readonly plotHost: HTMLElement;
   private readonly plot: uPlot;
+  private readonly controls: SpectrumTools;
   private data: SpectrumData | null = null;
-  private smoothing = 1;
-  private fluxRange: [number, number] = [0, 1];
+  private smoothed: Smoothed = { flux: [], error: null };
+  private marked: MarkedLine[] = [];
+  /** The flux axis follows what is seen until somebody sets it. */
+  private heightSet = false;
 
-  constructor(
-    private readonly host: HTMLElement,
-    private readonly readout: HTMLElement,
-    private readonly onChange: () => void,
-  ) {
-    this.plot = new uPlot(this.options(), [[], [], [], []], host);
+  constructor(private readonly options: SpectrumViewerOptions) {
+    const { host, tools, workflowId, configuration, signal } = options;
+    this.plotHost = find(host, "#spectrum", HTMLElement);
+    this.controls = new SpectrumTools(tools, workflowId, configuration, signal, (what) => {
+      this.onControls(what);
+    });
+    this.plot = new uPlot(this.plotOptions(), [[], [], [], []], this.plotHost);
+    new Gestures(
+      host,
+      {
+        pan: (dx, dy) => {
+          this.panBy(dx, dy);
+        },
+        zoom: (factor, place, event) => {
+          if (event?.shiftKey) this.zoomHeight(factor, place);
+          else this.zoomBy(factor, this.toData(place).x);
+        },
+        turn: () => {
+          // A spectrum does not turn.
+        },
+        reset: () => {
+          this.reset();
+        },
+        hover: (place) => {
+          this.hover(place);
+        },
+        grab: (place, event) => this.grab(place, event),
+      },
+      options.use,
+      signal,
+    );
     new ResizeObserver(() => {
       this.plot.setSize(this.size());
-    }).observe(host);
-    document.addEventListener(THEME_EVENT, () => {
-      this.plot.redraw(false, true);
-    });
+    }).observe(this.plotHost);
+    document.addEventListener(
+      THEME_EVENT,
+      () => {
+        this.plot.redraw(false, true);
+      },
+      { signal },
+    );
   }
 
-  show(data: SpectrumData | null): void {
+  show(data: SpectrumData): void {
     this.data = data;
-    if (data) this.fluxRange = this.rangeOf(smooth(data.flux, null, this.smoothing).flux);
-    this.update(true);
-  }
-
-  /** `width`: samples averaged, odd; 1 shows the data as they are. */
-  setSmoothing(width: number): void {
-    this.smoothing = width;
-    this.update(false);
+    this.heightSet = false;
+    this.options.tools.dataset.axis = data.labels ? "plain" : "wavelength";
+    this.controls.begin(data.error !== null);
+    this.compute();
+    this.reset();
   }
 
   reset(): void {
-    this.update(true);
+    const x = this.data?.wavelength_nm ?? [];
+    this.heightSet = false;
+    this.setRange(x[0] ?? 0, x.at(-1) ?? 1);
+    this.writeReadout(null);
   }
 
-  /** Where the plot's inside lies, in CSS pixels from the top left corner of the host's parent. */
+  zoomIn(): void {
+    this.zoomBy(BUTTON_STEP);
+  }
+
+  zoomOut(): void {
+    this.zoomBy(1 / BUTTON_STEP);
+  }
+
+  /** What an action does; false where it is none of a spectrum's. */
+  run(id: string): boolean {
+    return this.controls.run(id);
+  }
+
+  /** The arrow keys: along wavelength; up and down change the redshift of the lines. */
+  move(right: number, down: number): boolean {
+    if (right !== 0) this.panBy(-right * KEY_STEP * this.box().width, 0);
+    else if (this.marked.some((line) => line.moves)) this.controls.stepRedshift(-down);
+    else return false;
+    return true;
+  }
+
+  /** Where the plot's inside lies, in CSS pixels from the top left corner of the stage. */
   box(): ScreenBox {
-    const { offsetLeft, offsetTop } = this.host;
-    const over = this.plot.over;
+    const stage = this.options.host.getBoundingClientRect();
+    const over = this.plot.over.getBoundingClientRect();
+    const { clientLeft, clientTop } = this.options.host;
     return {
-      x: offsetLeft + this.plot.root.offsetLeft + (over.offsetLeft || 0),
-      y: offsetTop + this.plot.root.offsetTop + (over.offsetTop || 0),
-      width: over.clientWidth,
-      height: over.clientHeight,
+      x: over.left - stage.left - clientLeft,
+      y: over.top - stage.top - clientTop,
+      width: over.width,
+      height: over.height,
     };
   }
 
-  /** `point`: wavelength in nm, flux. */
+  /** `point`: wavelength in nm (of other series, x), flux. */
   toScreen(point: ScreenPoint): ScreenPoint {
     const box = this.box();
     return { x: box.x + this.plot.valToPos(point.x, "x"), y: box.y + this.plot.valToPos(point.y, "y") };
@@ -80,90 +164,254 @@ export class SpectrumViewer {
 
   /** Move the view so that a wavelength is inside it. */
   reveal(wavelength: number): void {
-    const { min, max } = this.plot.scales.x ?? {};
-    if (min == null || max == null || (wavelength >= min && wavelength <= max)) return;
+    const { min, max } = this.range();
+    if (wavelength >= min && wavelength <= max) return;
     const half = (max - min) / 2;
-    this.plot.setScale("x", { min: wavelength - half, max: wavelength + half });
+    this.setRange(wavelength - half, wavelength + half);
   }
 
-  private update(fit: boolean): void {
-    if (!this.data) {
-      this.plot.setData([[], [], [], []]);
+  private get settings(): SpectrumSettings {
+    return this.controls.settings;
+  }
+
+  private get shown(): Shown {
+    const { unit, medium, restFrame } = this.settings;
+    return { unit, medium, redshift: restFrame ? this.controls.redshift : 0 };
+  }
+
+  private onControls(what: "data" | "lines"): void {
+    if (!this.data) return;
+    if (what === "data") this.compute();
+    const before = this.marked.length > 0;
+    this.marked = this.data.labels ? [] : markLines(this.settings.lines, this.controls.redshift);
+    if (what === "data" || before !== this.marked.length > 0) this.fitHeight();
+    this.plot.redraw(false, true);
+  }
+
+  /** Smooth the data anew and hand them to the plot, the view as it is. */
+  private compute(): void {
+    const { data } = this;
+    if (!data) return;
+    const { smoothing, kernel, errorBand } = this.settings;
+    this.smoothed = smooth(data.flux, data.error, smoothing, kernel);
+    const { flux, error } = this.smoothed;
+    const band = (sign: number): (number | null)[] =>
+      flux.map((value, i) =>
+        !errorBand || value === null || error?.[i] == null ? null : value + sign * error[i],
+      );
+    const more = (data.more ?? []).slice(0, MOST_SERIES - 1).map((one) => one.flux);
+    // Series of different x are one table with holes; a spectrum's holes mean something.
+    const [, main] = this.plot.series;
+    if (main) main.spanGaps = data.labels !== undefined;
+    while (this.plot.series.length > 4) this.plot.delSeries(4);
+    more.forEach((_, i) => {
+      const token = SERIES_TOKENS[(i + 1) % SERIES_TOKENS.length] ?? "--muted";
+      this.plot.addSeries(
+        { stroke: colour(token), width: 1, points: { show: false }, spanGaps: true },
+        4 + i,
+      );
+    });
+    this.plot.setData([data.wavelength_nm, flux, band(1), band(-1), ...more], false);
+    this.marked = data.labels ? [] : markLines(this.settings.lines, this.controls.redshift);
+  }
+
+  private range(): { min: number; max: number } {
+    const { min, max } = this.plot.scales.x ?? {};
+    return { min: min ?? 0, max: max ?? 1 };
+  }
+
+  /** Show from one wavelength to another, within the data. */
+  private setRange(from: number, to: number): void {
+    const x = this.data?.wavelength_nm ?? [];
+    const first = x[0] ?? 0;
+    const last = x.at(-1) ?? 1;
+    const least = ((last - first) * LEAST_SAMPLES) / Math.max(LEAST_SAMPLES, x.length - 1);
+    const width = Math.min(last - first, Math.max(least, to - from));
+    const start = Math.min(last - width, Math.max(first, (from + to - width) / 2));
+    this.plot.batch(() => {
+      this.plot.setScale("x", { min: start, max: start + width });
+      this.fitHeight(start, start + width);
+    });
+  }
+
+  private fitHeight(from = this.range().min, to = this.range().max): void {
+    if (this.heightSet || !this.data) return;
+    const x = this.data.wavelength_nm;
+    const seen: number[] = [];
+    this.smoothed.flux.forEach((value, i) => {
+      const at = x[i] ?? 0;
+      if (value !== null && at >= from && at <= to) seen.push(value);
+    });
+    if (seen.length === 0) return;
+    seen.sort((a, b) => a - b);
+    const low = quantile(seen, CLIPPED_SHARE);
+    const high = quantile(seen, 1 - CLIPPED_SHARE);
+    const height = high - low || Math.abs(high) || 1;
+    const above = this.marked.length > 0 ? LABEL_SHARE : MARGIN_SHARE;
+    this.plot.setScale("y", { min: low - height * MARGIN_SHARE, max: high + height * above });
+  }
+
+  private zoomBy(factor: number, about = (this.range().min + this.range().max) / 2): void {
+    const { min, max } = this.range();
+    this.setRange(about - (about - min) / factor, about + (max - about) / factor);
+  }
+
+  private zoomHeight(factor: number, place: ScreenPoint): void {
+    const { min, max } = this.plot.scales.y ?? {};
+    if (min == null || max == null) return;
+    const { y } = this.toData(place);
+    this.heightSet = true;
+    this.plot.setScale("y", { min: y - (y - min) / factor, max: y + (max - y) / factor });
+  }
+
+  private panBy(dx: number, dy: number): void {
+    const box = this.box();
+    const { min, max } = this.range();
+    const by = (-dx / Math.max(1, box.width)) * (max - min);
+    this.setRange(min + by, max + by);
+    const y = this.plot.scales.y;
+    if (!this.heightSet || y?.min == null || y.max == null) return;
+    const rise = (dy / Math.max(1, box.height)) * (y.max - y.min);
+    this.plot.setScale("y", { min: y.min + rise, max: y.max + rise });
+  }
+
+  /** A press takes hold of a line, or of a range to be zoomed to; else it moves the view. */
+  private grab(place: ScreenPoint, event: PointerEvent): Grip | null {
+    const box = this.box();
+    const reach = LINE_REACH_PX[event.pointerType === "touch" ? "touch" : "mouse"];
+    const movable = this.marked.filter((line) => line.moves);
+    const line = lineNear(this.plot, movable, place.x - box.x, reach);
+    if (line)
+      return {
+        move: (at) => {
+          this.controls.setRedshift(this.toData(at).x / (line.angstrom / 10) - 1);
+        },
+        end: () => {
+          this.controls.settleRedshift();
+        },
+      };
+    if (event.pointerType === "touch" || event.shiftKey || this.controls.dragPans) return null;
+    return this.selection(place);
+  }
+
+  private selection(start: ScreenPoint): Grip {
+    const box = this.box();
+    const inside = (x: number): number => Math.min(box.width, Math.max(0, x - box.x));
+    const from = inside(start.x);
+    return {
+      move: (place) => {
+        const to = inside(place.x);
+        const shape = { left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: box.height };
+        this.plot.setSelect(shape, false);
+      },
+      end: (place) => {
+        this.plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+        if (!place || Math.abs(inside(place.x) - from) < 4) return;
+        const ends = [from, inside(place.x)].map((left) => this.plot.posToVal(left, "x"));
+        this.setRange(Math.min(...ends), Math.max(...ends));
+      },
+    };
+  }
+
+  private hover(place: ScreenPoint | null): void {
+    const box = this.box();
+    const movable = this.marked.filter((line) => line.moves);
+    const near = place && lineNear(this.plot, movable, place.x - box.x, LINE_REACH_PX.mouse);
+    this.plotHost.classList.toggle("on-line", Boolean(near));
+    this.plotHost.classList.toggle("drag-pans", this.controls.dragPans);
+    if (!place || !this.data || place.x < box.x || place.x > box.x + box.width) {
+      this.writeReadout(null);
       return;
     }
-    const { flux, error } = smooth(this.data.flux, this.data.error, this.smoothing);
-    const low = flux.map((value, i) => (value === null || error?.[i] == null ? null : value - error[i]));
-    const high = flux.map((value, i) => (value === null || error?.[i] == null ? null : value + error[i]));
-    const wavelength = this.data.wavelength_nm;
-    const { min, max } = this.plot.scales.x ?? {};
-    this.plot.batch(() => {
-      this.plot.setData([wavelength, flux, high, low], fit);
-      if (fit || min == null || max == null) {
-        this.plot.setScale("x", { min: wavelength[0] ?? 0, max: wavelength.at(-1) ?? 1 });
-        this.plot.setScale("y", { min: this.fluxRange[0], max: this.fluxRange[1] });
-      } else {
-        this.plot.setScale("x", { min, max });
-      }
-    });
-    this.writeReadout(null);
+    this.writeReadout(this.plot.posToIdx(place.x - box.x), near);
   }
 
-  private rangeOf(flux: (number | null)[]): [number, number] {
-    const known = flux.filter((value) => value !== null).sort((a, b) => a - b);
-    const low = quantile(known, CLIPPED_SHARE);
-    const high = quantile(known, 1 - CLIPPED_SHARE);
-    const margin = (high - low || Math.abs(high) || 1) * MARGIN_SHARE;
-    return [low - margin, high + margin];
+  private writeReadout(index: number | null, near: MarkedLine | null = null): void {
+    const { data } = this;
+    const x = index === null ? null : data?.wavelength_nm[index];
+    if (!data || index === null || x == null) {
+      this.controls.read(t("Drag across the plot to zoom; double-click to see all of it."), true);
+      return;
+    }
+    const flux = this.smoothed.flux[index];
+    const error = this.smoothed.error?.[index];
+    const value =
+      flux == null
+        ? t("no data")
+        : writeNumber(flux, 4) + (error == null ? "" : ` ± ${writeNumber(error, 2)}`);
+    const unit = data.flux_unit && flux != null ? ` ${data.flux_unit}` : "";
+    const line = near ? `\u2003${near.name}` : "";
+    this.controls.read(`${this.writeX(x)}\u2003${value}${unit}${line}`, false);
+  }
+
+  private writeX(x: number): string {
+    if (this.data?.labels) return writeNumber(x, 6);
+    const { unit } = this.shown;
+    return `${toShown(x, this.shown).toFixed(unit === "nm" ? 3 : 2)} ${unit === "nm" ? "nm" : "Å"}`;
+  }
+
+  private xLabel(): string {
+    if (this.data?.labels) return this.data.labels.x;
+    const { unit, medium, redshift } = this.shown;
+    const parts = [unit === "nm" ? "nm" : "Å", medium === "air" ? t("in air") : t("in vacuum")];
+    if (this.settings.restFrame) parts.push(t("at rest for z = {z}", { z: redshift.toFixed(4) }));
+    return t("Wavelength ({unit})", { unit: parts.join(", ") });
   }
 
   private size(): { width: number; height: number } {
-    return { width: Math.max(200, this.host.clientWidth), height: Math.max(160, this.host.clientHeight) };
+    const { clientWidth, clientHeight } = this.plotHost;
+    return { width: Math.max(200, clientWidth), height: Math.max(160, clientHeight) };
   }
 
-  private writeReadout(index: number | null): void {
-    const wavelength = index === null ? null : this.data?.wavelength_nm[index];
-    if (index === null || wavelength == null) {
-      this.readout.textContent = "Drag across the plot to zoom; double-click to see all of it.";
-      return;
-    }
-    const flux = this.data?.flux[index];
-    const error = this.data?.error?.[index];
-    const value =
-      flux == null ? "no data" : flux.toPrecision(4) + (error == null ? "" : ` ± ${error.toPrecision(2)}`);
-    this.readout.textContent = `${wavelength.toFixed(2)} nm · flux ${value}`;
+  private ticks(from: number, to: number): { places: number[]; digits: number; shown: number[] } {
+    const plain = this.data?.labels !== undefined;
+    const low = plain ? from : toShown(from, this.shown);
+    const high = plain ? to : toShown(to, this.shown);
+    const { steps, digits } = roundSteps(low, high, this.plot.bbox.width / (devicePixelRatio || 1) / TICK_PX);
+    return { places: plain ? steps : steps.map((step) => fromShown(step, this.shown)), digits, shown: steps };
   }
 
-  private options(): uPlot.Options {
+  private plotOptions(): uPlot.Options {
     const axis = {
       stroke: colour("--muted"),
       grid: { stroke: colour("--grid"), width: 1 },
       ticks: { stroke: colour("--grid"), width: 1 },
+      font: FONT,
+      labelFont: FONT,
+      labelSize: 22,
     };
-    const font = '12px "IBM Plex Mono", ui-monospace, monospace';
     return {
       ...this.size(),
       legend: { show: false },
       cursor: {
-        drag: { x: true, y: false, setScale: true },
+        y: false,
+        drag: { x: false, y: false, setScale: false },
         points: { show: false },
-        bind: {
-          dblclick: () => () => {
-            this.reset();
-            return null;
-          },
-        },
+        // The gestures here do it.
+        bind: { dblclick: () => null },
       },
-      // The flux axis is set here alone, so that one outlier or a wide error band cannot flatten the spectrum.
+      // The axes are set here alone, so that one outlier or a wide error band cannot flatten the spectrum.
       scales: { x: { time: false, auto: false }, y: { auto: false } },
       axes: [
-        { ...axis, font, label: "Wavelength (nm)", labelFont: font, labelSize: 22, size: 34 },
         {
           ...axis,
-          font,
-          label: (): string => (this.data?.flux_unit ? `Flux (${this.data.flux_unit})` : "Flux"),
-          labelFont: font,
-          labelSize: 22,
+          label: () => this.xLabel(),
+          size: 34,
+          splits: (_plot, _axis, min, max) => this.ticks(min, max).places,
+          values: (plot, places) => {
+            const { min, max } = plot.scales.x ?? {};
+            const { shown, digits } = this.ticks(min ?? 0, max ?? 1);
+            return places.map((_, i) => (shown[i] ?? 0).toFixed(digits));
+          },
+        },
+        {
+          ...axis,
+          label: (): string => {
+            if (this.data?.labels) return this.data.labels.y;
+            return this.data?.flux_unit ? t("Flux ({unit})", { unit: this.data.flux_unit }) : t("Flux");
+          },
           size: 64,
+          space: 44,
           values: (_plot, ticks) => ticks.map(formatTick),
         },
       ],
@@ -176,39 +424,21 @@ export class SpectrumViewer {
       bands: [{ series: [2, 3], fill: colour("--data-band") }],
       hooks: {
         draw: [
-          (): void => {
-            this.onChange();
-          },
-        ],
-        setCursor: [
           (plot): void => {
-            this.writeReadout(plot.cursor.idx ?? null);
-          },
-        ],
-        setSelect: [
-          (plot): void => {
-            if (plot.select.width > 0) this.fitHeight(plot);
+            drawLines(plot, this.marked);
+            this.options.onChange();
           },
         ],
       },
     };
   }
+}
 
-  /** After a zoom along wavelength, the flux axis fits what is visible. */
-  private fitHeight(plot: uPlot): void {
-    const from = plot.posToVal(plot.select.left, "x");
-    const to = plot.posToVal(plot.select.left + plot.select.width, "x");
-    const flux = plot.data[1] as (number | null)[];
-    const visible = flux.filter((_, i) => {
-      const at = plot.data[0][i] ?? 0;
-      return at >= from && at <= to;
-    });
-    if (!visible.some((value) => value !== null)) return;
-    const [min, max] = this.rangeOf(visible);
-    queueMicrotask(() => {
-      plot.setScale("y", { min, max });
-    });
-  }
+function writeNumber(value: number, digits: number): string {
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : value.toPrecision(digits);
+  return text.replace("-", "−");
 }
 
 function formatTick(value: number): string {

@@ -1,45 +1,36 @@
 // What the volunteer looks at: the viewers of pictures and of spectra behind one face, which is also the viewport that
-// drawing and reading are placed by.
+// drawing and reading are placed by. What is not needed for the first picture is loaded after it.
 
+import { t } from "../../shared/i18n";
 import type { Prepared } from "../prepare";
-import type { Dimensions } from "../types";
+import type { Dimensions, ViewerConfiguration } from "../types";
 import type { PointerUse, ScreenBox, ScreenPoint, SubjectPoint, Viewport } from "../viewport";
+import { listActions, type ViewerAction } from "./actions";
+import { find } from "./find";
 import { Gestures } from "./gestures";
+import type { PictureTools } from "./picture-tools";
 import { PictureViewer } from "./picture-viewer";
-import { SpectrumViewer } from "./spectrum-viewer";
+import type { SpectrumViewer } from "./spectrum-viewer";
 
 const PAN_STEP_PX = 40;
 
-/** Something a viewer does, for whoever gives keys to actions. */
-export interface ViewerAction {
-  /** Stable. */
-  id: string;
-  label: string;
-  group: string;
-  defaultKeys: readonly string[];
-  /** Returns false when there was nothing to do. */
-  run: () => unknown;
-  /** "viewer": only while the picture or the plot has the focus. */
-  scope?: "page" | "viewer";
-  /** Whether a key held down does it again and again. */
-  repeats?: boolean;
-}
-
-function find<T extends Element>(root: ParentNode, selector: string, type: new () => T): T {
-  const element = root.querySelector(selector);
-  if (!(element instanceof type)) throw new Error(`The page has no ${selector}.`);
-  return element;
+export interface StageOptions {
+  workflowId: string;
+  configuration: ViewerConfiguration;
 }
 
 export class Stage implements Viewport {
   readonly overlay: SVGSVGElement;
   readonly actions: readonly ViewerAction[];
   private readonly picture: PictureViewer;
-  private readonly plotHost: HTMLElement;
   private plot: SpectrumViewer | null = null;
   private shown: "picture" | "spectrum" | null = null;
   private use: PointerUse = "view";
   private readonly gestures: Gestures;
+  private pictureTools: PictureTools | null = null;
+  private loading = false;
+  /** What was asked of the picture's tools before they were there. */
+  private waiting: string[] = [];
   private readonly listeners = new Set<() => void>();
   private scheduled = 0;
   private readonly ending = new AbortController();
@@ -51,15 +42,14 @@ export class Stage implements Viewport {
   constructor(
     private readonly host: HTMLElement,
     private readonly tools: HTMLElement,
+    private readonly options: StageOptions,
   ) {
-    this.plotHost = find(host, "#spectrum", HTMLElement);
     this.picture = new PictureViewer(find(host, "#picture", HTMLCanvasElement), () => {
       this.writeZoom();
+      this.pictureTools?.follow();
       this.changed();
     });
-    this.overlay = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    this.overlay.id = "overlay";
-    this.plotHost.after(this.overlay);
+    this.overlay = find(host, "#overlay", SVGSVGElement);
     this.gestures = new Gestures(
       host,
       {
@@ -75,15 +65,18 @@ export class Stage implements Viewport {
         reset: () => {
           this.reset();
         },
-        hover: () => {
-          // Nothing is read from the picture yet.
+        hover: (place) => {
+          this.pictureTools?.hover(place);
+        },
+        press: (place) => {
+          this.pictureTools?.press(place);
         },
       },
       // The plot has gestures of its own.
       () => (this.shown === "picture" ? this.use : null),
       this.ending.signal,
     );
-    this.actions = this.listActions();
+    this.actions = listActions(this);
     this.setUpTools();
   }
 
@@ -91,12 +84,9 @@ export class Stage implements Viewport {
   show(prepared: Prepared): void {
     this.shown = prepared.kind === "damaged" ? null : prepared.kind;
     this.picture.show(prepared.kind === "picture" ? prepared.frames : []);
-    if (prepared.kind === "spectrum") {
-      this.plot ??= new SpectrumViewer(this.plotHost, find(this.tools, "#readout", HTMLElement), () => {
-        this.changed();
-      });
-      this.plot.show(prepared.data);
-    }
+    if (prepared.kind === "spectrum") this.plotWith(prepared.viewer).show(prepared.data);
+    if (prepared.kind === "picture") this.loadPictureTools();
+    this.pictureTools?.show();
     this.writeZoom();
     this.tell();
   }
@@ -121,7 +111,6 @@ export class Stage implements Viewport {
     this.clear();
     this.ending.abort();
     this.listeners.clear();
-    this.overlay.remove();
   }
 
   get kind(): "picture" | "spectrum" | null {
@@ -224,113 +213,88 @@ export class Stage implements Viewport {
     for (const listener of this.listeners) listener();
   }
 
+  private plotWith(Viewer: typeof SpectrumViewer): SpectrumViewer {
+    this.plot ??= new Viewer({
+      host: this.host,
+      tools: this.tools,
+      ...this.options,
+      use: () => (this.shown === "spectrum" ? this.use : null),
+      onChange: () => {
+        this.changed();
+      },
+      signal: this.ending.signal,
+    });
+    return this.plot;
+  }
+
+  /** Stretch, colours and readings: fetched when the first picture has been painted. */
+  private loadPictureTools(): void {
+    if (this.loading) return;
+    this.loading = true;
+    const { host, tools, picture } = this;
+    import("./picture-tools").then(
+      ({ PictureTools: Tools }) => {
+        if (this.ending.signal.aborted) return;
+        const made = new Tools({ host, tools, picture, ...this.options, signal: this.ending.signal });
+        this.pictureTools = made;
+        for (const id of this.waiting.splice(0)) made.run(id);
+      },
+      () => {
+        // Without them the picture can still be looked at; the next one tries again.
+        this.loading = false;
+      },
+    );
+  }
+
+  /** What an action of `actions.ts` does. */
+  run(id: string): unknown {
+    const { picture } = this;
+    const onSpectrum = this.shown === "spectrum";
+    const viewer = onSpectrum ? this.plot : picture;
+    if (id === "zoom-in") viewer?.zoomIn();
+    else if (id === "zoom-out") viewer?.zoomOut();
+    else if (id === "reset-view") this.reset();
+    else if (onSpectrum) return this.plot?.run(id) ?? false;
+    else if (id === "turn-left") picture.turnBy(-90);
+    else if (id === "turn-right") picture.turnBy(90);
+    else if (id === "flip") picture.flip();
+    else if (this.pictureTools) this.pictureTools.run(id);
+    else this.waiting.push(id);
+    return this.shown !== null;
+  }
+
+  /** The arrow keys: the crosshair, the redshift or the view. */
+  move(right: number, down: number): unknown {
+    if (this.shown === "spectrum") return this.plot?.move(right, down);
+    if (!this.pictureTools?.moveCrosshair(right, down))
+      this.picture.panBy(-right * PAN_STEP_PX, -down * PAN_STEP_PX);
+    return this.shown !== null;
+  }
+
   private writeZoom(): void {
     find(this.tools, "#zoom-readout", HTMLElement).textContent = `${this.picture.zoom.toFixed(1)}×`;
+    const angle = find(this.tools, "#angle", HTMLInputElement);
+    angle.value = String(Math.round(this.picture.angle));
+    angle.setAttribute("aria-valuetext", t("{angle}°", { angle: Math.round(this.picture.angle) }));
+    this.tools
+      .querySelector('[data-view-action="flip"]')
+      ?.setAttribute("aria-pressed", String(this.picture.flipped));
   }
 
   private setUpTools(): void {
     const { signal } = this.ending;
-    for (const button of this.tools.querySelectorAll<HTMLButtonElement>("[data-view-action]")) {
-      const action = this.actions.find((one) => one.id === button.dataset.viewAction);
-      button.addEventListener("click", () => action?.run(), { signal });
-    }
-    const smoothing = find(this.tools, "#smoothing", HTMLInputElement);
-    const apply = (): void => {
-      const width = Number(smoothing.value);
-      find(this.tools, "#smoothing-value", HTMLElement).textContent =
-        width === 1 ? "off" : `${width} samples`;
-      this.plot?.setSmoothing(width);
-    };
-    smoothing.addEventListener("input", apply, { signal });
-    for (const id of ["#brightness", "#contrast"])
-      find(this.tools, id, HTMLInputElement).addEventListener(
-        "input",
-        () => {
-          this.applyLook();
-        },
-        { signal },
-      );
-    find(this.tools, "#plain", HTMLButtonElement).addEventListener(
-      "click",
+    for (const button of this.tools.querySelectorAll<HTMLButtonElement>("[data-view-action]"))
+      button.addEventListener("click", () => this.run(button.dataset.viewAction ?? ""), { signal });
+    const angle = find(this.tools, "#angle", HTMLInputElement);
+    angle.addEventListener(
+      "input",
       () => {
-        find(this.tools, "#invert", HTMLButtonElement).setAttribute("aria-pressed", "false");
-        for (const id of ["#brightness", "#contrast"]) find(this.tools, id, HTMLInputElement).value = "100";
-        this.applyLook();
+        this.picture.turnBy(Number(angle.value) - this.picture.angle);
       },
       { signal },
     );
-    apply();
-  }
-
-  private listActions(): ViewerAction[] {
-    const group = "Viewer";
-    const pan = (id: string, label: string, key: string, right: number, down: number): ViewerAction => ({
-      id,
-      label,
-      group,
-      defaultKeys: [key],
-      scope: "viewer",
-      repeats: true,
-      run: () => {
-        this.picture.panBy(-right * PAN_STEP_PX, -down * PAN_STEP_PX);
-      },
-    });
-    return [
-      {
-        id: "zoom-in",
-        label: "Zoom in",
-        group,
-        defaultKeys: ["+", "="],
-        repeats: true,
-        run: () => {
-          this.picture.zoomIn();
-        },
-      },
-      {
-        id: "zoom-out",
-        label: "Zoom out",
-        group,
-        defaultKeys: ["-"],
-        repeats: true,
-        run: () => {
-          this.picture.zoomOut();
-        },
-      },
-      {
-        id: "reset-view",
-        label: "Show all of it",
-        group,
-        defaultKeys: ["r"],
-        run: () => {
-          this.reset();
-        },
-      },
-      {
-        id: "invert",
-        label: "Invert",
-        group,
-        defaultKeys: ["i"],
-        run: () => {
-          this.invert();
-        },
-      },
-      pan("pan-left", "Look further left", "ArrowLeft", -1, 0),
-      pan("pan-right", "Look further right", "ArrowRight", 1, 0),
-      pan("pan-up", "Look further up", "ArrowUp", 0, -1),
-      pan("pan-down", "Look further down", "ArrowDown", 0, 1),
-    ];
-  }
-
-  private invert(): void {
-    const button = find(this.tools, "#invert", HTMLButtonElement);
-    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-    this.applyLook();
-  }
-
-  private applyLook(): void {
-    const inverted = find(this.tools, "#invert", HTMLButtonElement).getAttribute("aria-pressed") === "true";
-    const brightness = find(this.tools, "#brightness", HTMLInputElement).value;
-    const contrast = find(this.tools, "#contrast", HTMLInputElement).value;
-    this.picture.canvas.style.filter = `${inverted ? "invert(1) " : ""}brightness(${brightness}%) contrast(${contrast}%)`;
+    // On a small screen the finer tools would push the page's end away; they are one press off.
+    if (matchMedia("(max-width: 54rem)").matches)
+      for (const details of this.tools.querySelectorAll("details")) details.open = false;
   }
 }
