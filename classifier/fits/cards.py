@@ -37,12 +37,13 @@ class CardIndex:
         repeated: Offsets of the first and of a further card of the same keyword.
     """
 
-    __slots__ = ("_eso", "_found", "repeated", "standard")
+    __slots__ = ("_eso", "_found", "_matching", "repeated", "standard")
 
     def __init__(self, block: bytes, size: int) -> None:
         self.standard: dict[str, int] = {}
         self.repeated: list[tuple[int, int]] = []
         self._eso: dict[re.Pattern[bytes], list[tuple[str, int, int]]] = {}
+        self._matching: dict[re.Pattern[bytes], list[int]] = {}
         self._found: dict[str, int] = {}
         for row in (_words(block, 0, size) != _word(_HIERARCH)).nonzero()[0].tolist():
             start = row * CARD_BYTES
@@ -65,6 +66,15 @@ class CardIndex:
                 for start, match in matches
                 if start % CARD_BYTES == 0 and match.end() <= start + CARD_BYTES
             ]
+        return found
+
+    def matching(self, pattern: re.Pattern[bytes]) -> list[int]:
+        """Offsets of the first cards of the standard keywords that match."""
+        found = self._matching.get(pattern)
+        if found is None:
+            keywords = self.standard.items()
+            found = [start for name, start in keywords if pattern.fullmatch(name.encode("latin-1"))]
+            self._matching[pattern] = found
         return found
 
     def find_eso(self, name: str, block: bytes, size: int) -> int:
@@ -212,11 +222,7 @@ class Header:
 
     def matching(self, pattern: re.Pattern[bytes]) -> bytes:
         """The raw cards of standard keywords that match, for a library that wants a header text."""
-        return b"".join(
-            self._block[start : start + CARD_BYTES]
-            for name, start in self._offsets.items()
-            if pattern.fullmatch(name.encode("latin-1"))
-        )
+        return b"".join([self._block[start : start + CARD_BYTES] for start in self._index.matching(pattern)])
 
     def _find(self, name: str) -> int:
         start = self._offsets.get(name, -1)

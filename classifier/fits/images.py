@@ -82,18 +82,18 @@ class TiledImage:
         self._buffer, self._described, self._limits = buffer, hdu, limits
         self._axes = hdu.shape
         self._blank = Scaling(hdu).blank_value
-        self._file: Any = None
+        self._opened: tuple[Any, Any] | None = None
 
     def close(self) -> None:
         """Close what CFITSIO opened."""
-        if self._file is not None:
-            self._file.close()
+        if self._opened is not None:
+            self._opened[0].close()
 
     @property
     def _hdu(self) -> Any:
-        if self._file is None:
-            self._file = _open_tiles(self._buffer, self._described, limits=self._limits)
-        return self._file[1]
+        if self._opened is None:
+            self._opened = _open_tiles(self._buffer, self._described, limits=self._limits)
+        return self._opened[1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -199,32 +199,41 @@ def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Itera
         yield sources
 
 
-def _open_tiles(buffer: Buffer, hdu: Hdu, *, limits: Limits) -> Any:
+def _open_tiles(buffer: Buffer, hdu: Hdu, *, limits: Limits) -> tuple[Any, Any]:
     """One compressed image as a file of its own for CFITSIO, with no other cards than those that the pre-scan checked.
 
     A hundred ESO cards would cost CFITSIO more than a small image's pixels, and the name of an open file holds
     nothing of its extended file name syntax.
+
+    Returns:
+        The file, to be closed, and its image.
     """
     import fitsio
+    from fitsio.hdu import ImageHDU
 
     if hdu.data_bytes > limits.expanded_bytes:
         raise UnreadableError("The compressed image is larger than any that it could expand to.")
-    cards = hdu.header.matching(_TILE_CARDS)
+    parts = (
+        _block(_EMPTY_PRIMARY),
+        _block(hdu.header.matching(_TILE_CARDS)),
+        memoryview(buffer)[hdu.data_offset : hdu.data_offset + hdu.data_bytes],
+        bytes(-hdu.data_bytes % BLOCK_BYTES),
+    )
     with _anonymous_file(hdu.data_bytes) as file:
-        file.write(_block(_EMPTY_PRIMARY) + _block(cards))
-        file.write(memoryview(buffer)[hdu.data_offset : hdu.data_offset + hdu.data_bytes])
-        file.write(bytes(-hdu.data_bytes % BLOCK_BYTES))
+        file.writelines(parts)
         file.flush()
         try:
-            return fitsio.FITS(f"/proc/self/fd/{file.fileno()}")
-        except (OSError, ValueError) as error:
+            opened = fitsio.FITS(f"/proc/self/fd/{file.fileno()}")
+            # By its number, since fitsio would read the headers of all parts to find one by their list.
+            return opened, ImageHDU(opened._FITS, 1)  # noqa: SLF001 - the list's own way to make one
+        except (OSError, ValueError, RuntimeError) as error:
             raise UnreadableError(f"The compressed image cannot be opened: {_first_line(error)}") from error
 
 
 def _anonymous_file(size_bytes: int) -> IO[bytes]:
     """A file without a name that vanishes when nobody has it open: in memory where it is small."""
     if size_bytes <= _IN_MEMORY_BYTES:
-        return os.fdopen(os.memfd_create("tiles"), "w+b", buffering=0)
+        return os.fdopen(os.memfd_create("tiles"), "wb")
     return tempfile.TemporaryFile(prefix="tiles-")
 
 

@@ -23,6 +23,14 @@ from esocs.accounts.models import User
 
 # Zooniverse's public client: what its programs send to every server that they do not know.
 PUBLIC_CLIENT_ID = "ce310d45f951de68c4cc8ef46ca38cc0a008f607a2026680295757bfef99f43c"
+# What its JavaScript client sends, in production and on its staging site.
+ZOONIVERSE_CLIENT_IDS = frozenset(
+    {
+        PUBLIC_CLIENT_ID,
+        "f79cf5ea821bb161d8cbb52d061ab9a2321d7cb169007003af66b43f7b79ce2a",
+        "535759b966935c297be11913acee7a9ca17c025f9f15520e7504728e71110a27",
+    }
+)
 SCOPE = "public user project classification"
 
 

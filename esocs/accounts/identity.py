@@ -80,12 +80,22 @@ def identity_from_session(request: HttpRequest) -> Identity:
     )
 
 
-def ensure_volunteer(request: HttpRequest, identity: Identity) -> Identity:
-    """The same identity with a volunteer: an anonymous visitor gets one, kept in the session."""
+def ensure_volunteer(request: HttpRequest, identity: Identity, *, page: str = "") -> Identity:
+    """The same identity with a volunteer: an anonymous visitor gets one, kept in the session.
+
+    Args:
+        request: whose session it is.
+        identity: who asks.
+        page: a name by which a page that sends no cookie is known again, if there is one. Pages of other sites send
+            none, and would be somebody new at each request.
+    """
     if identity.volunteer_id is not None:
         return identity
     token = request.session.get(ANONYMOUS_TOKEN)
-    if token is None:
+    if token is None and page:
+        # Not kept as the session's own: what is derived from names and addresses is nothing to sign up with later.
+        token = f"page:{page}"
+    elif token is None:
         token = request.session[ANONYMOUS_TOKEN] = secrets.token_urlsafe(32)
     volunteer_id = services.volunteer_for_anonymous(token).pk
     request.session[VOLUNTEER_ID] = volunteer_id

@@ -15,6 +15,7 @@ from oauth2_provider.models import get_access_token_model, get_grant_model, get_
 from esocs.accounts.models import User, Volunteer
 from esocs.community.errors import AccountNotConfirmedError, AccountOwnsProjectsError
 from esocs.community.models import Comment, CommentTag, Erasure
+from esocs.crowd.caesar.erasing import forget_person
 from esocs.crowd.models import HARMLESS_METADATA, Classification
 from esocs.jobs.services import enqueue
 from esocs.projects.models import Collection, Project, ProjectPreference, ProjectRole
@@ -92,6 +93,7 @@ def forget_traces(*, user_id: int, volunteer_id: int | None) -> None:
     for session in Session.objects.filter(expire_date__gt=Now()).iterator(chunk_size=1_000):
         if str(session.get_decoded().get(SESSION_KEY, "")) == str(user_id):
             store(session.session_key).delete()
+    forget_person(user_id=user_id, volunteer_id=volunteer_id)
     if volunteer_id is not None:
         with connection.cursor() as cursor:
             cursor.execute(FORGET, [list(HARMLESS_METADATA), volunteer_id])

@@ -211,15 +211,18 @@ def start(var: Path) -> None:
         start_redis(var)
 
 
+def running(var: Path) -> dict[str, int | None]:
+    """The process of each service, None where it does not run."""
+    return {"PostgreSQL": _postgres_pid(var), "Redis": _redis_pid(var)}
+
+
 def status(var: Path) -> str:
     """One line a service: its address and whether it runs."""
-    lines = []
-    for name, pid, url in (
-        ("PostgreSQL", _postgres_pid(var), postgres_url(var)),
-        ("Redis", _redis_pid(var), redis_url(var)),
-    ):
-        lines.append(f"{name:10s} {'running, pid ' + str(pid) if pid else 'stopped':20s} {url}")
-    return "\n".join(lines)
+    urls = {"PostgreSQL": postgres_url(var), "Redis": redis_url(var)}
+    return "\n".join(
+        f"{name:10s} {f'running, pid {pid}' if pid else 'stopped':20s} {urls[name]}"
+        for name, pid in running(var).items()
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -79,6 +79,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # One request is so frequent that it passes by most of the others.
+    "esocs.panoptes.short_way.ShortWayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -125,10 +127,13 @@ DATABASES: dict[str, dict[str, Any]] = {
         "TEST": {"NAME": env.str("ESOCS_TEST_DATABASE", "test_esocs")},
     }
 }
-# Only cursors that bind on the server prepare anything (esocs/crowd/prepared.py).
-DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
-    2 if env.bool("ESOCS_PREPARED_STATEMENTS", True) else None
-)
+# Only cursors that bind on the server prepare anything (esocs/crowd/prepared.py). Their plans are made once: planning
+# such a statement anew takes longer than running it, and PostgreSQL would do so for half of them.
+PREPARED = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"}
+DATABASES["default"]["OPTIONS"] = {
+    **(PREPARED if env.bool("ESOCS_PREPARED_STATEMENTS", True) else {"prepare_threshold": None}),
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {
@@ -139,6 +144,8 @@ CACHES = {
 }
 SESSION_ENGINE = "esocs.accounts.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 60
+# Only JSON of the listed origins may write with the cookie (panoptes.authentication); a form of another site cannot.
+SESSION_COOKIE_SAMESITE = "None" if env.bool("ESOCS_CROSS_SITE_COOKIES", False) else "Lax"
 SESSION_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None

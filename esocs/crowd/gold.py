@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from esocs.crowd import rules
-from esocs.crowd.live import WRITE_ANSWERS, LockedStatus, order_effects
+from esocs.crowd.live import Effects, ReadStatus
 from esocs.projects.rules import Choice
 
 COUNT_EXPERTS = """
 SELECT count(DISTINCT c.volunteer_id) FROM crowd_classification c
 WHERE c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.gold_standard
+    AND c.volunteer_id <> %(volunteer)s
 """
 
 WRITE_GOLD = """, gold AS (
     INSERT INTO crowd_goldstandard (workflow_id, subject_id, task_key, answer, author_id, classification_id)
-    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint,
-        %(classification)s::bigint
-    FROM unnest(%(today_tasks)s::text[], %(today_answers)s::int[]) AS x(task_key, answer)
+    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint, inserted.id
+    FROM inserted CROSS JOIN unnest(%(today_tasks)s::text[], %(today_answers)s::int[]) AS x(task_key, answer)
     ON CONFLICT (workflow_id, subject_id, task_key) DO UPDATE SET answer = EXCLUDED.answer,
         author_id = EXCLUDED.author_id, classification_id = EXCLUDED.classification_id
 ), changed AS (
@@ -25,50 +25,48 @@ WRITE_GOLD = """, gold AS (
         answer, probability, author_id)
     SELECT %(status)s::bigint, %(before)s::text,
         CASE WHEN %(settles)s::boolean THEN 'retired' ELSE %(before)s::text END, 'expert', 'human',
-        (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint), %(count)s::int, %(answer)s::int, 1,
+        (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint), %(count)s::int, %(leading)s::int, 1,
         %(author)s::bigint
-    WHERE %(settles)s::boolean OR %(reviewed)s::boolean
-)
-UPDATE crowd_subjectstatus
-SET review = CASE WHEN %(decides)s::boolean THEN '' ELSE review END, updated_at = now(),
-    state = CASE WHEN %(settles)s::boolean THEN 'retired' ELSE state END,
-    retired_at = CASE WHEN %(settles)s::boolean THEN now() ELSE retired_at END,
-    retirement_reason = CASE WHEN %(settles)s::boolean THEN 'human' ELSE retirement_reason END,
-    retirement_cause = CASE WHEN %(settles)s::boolean THEN 'expert' ELSE retirement_cause END,
-    retired_epoch_number = CASE WHEN %(settles)s::boolean
-        THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint) ELSE retired_epoch_number END,
-    retired_count = CASE WHEN %(settles)s::boolean THEN %(count)s::int ELSE retired_count END,
-    retired_answer = CASE WHEN %(settles)s::boolean THEN %(answer)s::int ELSE retired_answer END,
-    retired_probability = CASE WHEN %(settles)s::boolean THEN 1 ELSE retired_probability END
-WHERE id = %(status)s::bigint"""
+    FROM inserted WHERE %(settles)s::boolean OR %(reviewed)s::boolean
+), noted AS (
+    UPDATE crowd_subjectstatus st
+    SET review = CASE WHEN %(decides)s::boolean THEN '' ELSE review END, updated_at = now(),
+        state = CASE WHEN %(settles)s::boolean THEN 'retired' ELSE state END,
+        retired_at = CASE WHEN %(settles)s::boolean THEN now() ELSE retired_at END,
+        retirement_reason = CASE WHEN %(settles)s::boolean THEN 'human' ELSE retirement_reason END,
+        retirement_cause = CASE WHEN %(settles)s::boolean THEN 'expert' ELSE retirement_cause END,
+        retired_epoch_number = CASE WHEN %(settles)s::boolean
+            THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint) ELSE retired_epoch_number END,
+        retired_count = CASE WHEN %(settles)s::boolean THEN %(count)s::int ELSE retired_count END,
+        retired_answer = CASE WHEN %(settles)s::boolean THEN %(leading)s::int ELSE retired_answer END,
+        retired_probability = CASE WHEN %(settles)s::boolean THEN 1 ELSE retired_probability END
+    FROM inserted WHERE st.id = %(status)s::bigint
+)"""
 
 
-def write_gold(
+def reckon_gold(
     cursor: Any,
-    status: LockedStatus,
+    status: ReadStatus,
     *,
     today: list[Choice],
     asks_first: bool,
+    volunteer_id: int,
     author_id: int | None,
-    parameters: dict[str, Any],
-) -> bool:
-    """Write an expert's answer under the status's lock.
+) -> Effects:
+    """What an expert's answer does.
 
     It retires a subject that is not retired yet and waited for an expert, or for which a rule says that so many experts
     are enough. A retired subject keeps what was known when it retired: certificates compare it with the gold.
 
     Args:
-        cursor: inside the transaction that holds the status's lock.
-        status: the locked row.
+        cursor: reads how many other experts answered.
+        status: the row as it was read.
         today: what was answered, in today's indices.
         asks_first: whether the first task is a question; if so, only an answer to it settles the subject.
+        volunteer_id: the expert as a volunteer.
         author_id: the expert's user.
-        parameters: classification, status, volunteer, counted, tasks and answers (as given).
-
-    Returns:
-        Whether the subject is retired by now.
     """
-    where = {"workflow": status.workflow_id, "subject": status.subject_id}
+    where = {"workflow": status.workflow_id, "subject": status.subject_id, "volunteer": volunteer_id}
     first = [choice.answer for choice in today if rules.task_of(choice.task_key) == status.first_task]
     decides = bool(first) or not asks_first
     waited = status.audience == "experts" or status.review != ""
@@ -76,11 +74,12 @@ def write_gold(
     if status.rules and decides:
         cursor.execute(COUNT_EXPERTS, where)
         # What only counts experts; the volunteers' own answers were weighed when they came.
+        experts = cursor.fetchone()[0] + 1
         fired = rules.decide(
-            criterion={"criteria": "never_retire"}, n=status.count, experts=cursor.fetchone()[0], rules=status.rules
+            criterion={"criteria": "never_retire"}, n=status.count, experts=experts, rules=status.rules
         )
     settles = status.state != "retired" and decides and (waited or fired.state == "retired")
-    parameters |= where | {
+    parameters = {
         "author": author_id,
         "before": status.state,
         "settles": settles,
@@ -88,10 +87,10 @@ def write_gold(
         "reviewed": status.review != "" and decides,
         "epoch": status.epoch_id,
         "count": status.count,
-        "answer": first[0] if first else None,
+        "leading": first[0] if first else None,
         "today_tasks": [choice.task_key for choice in today],
         "today_answers": [choice.answer for choice in today],
     }
-    cursor.execute(WRITE_ANSWERS + WRITE_GOLD, parameters)
-    order_effects([(fired, status.subject_id)])
-    return settles or status.state == "retired"
+    return Effects(
+        expressions=WRITE_GOLD, parameters=parameters, retired=settles or status.state == "retired", decision=fired
+    )

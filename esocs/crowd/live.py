@@ -1,4 +1,4 @@
-"""What one more submission does to its subject: sums, counts, retirement and history, written under the status's lock.
+"""What one more submission does to its subject: sums, counts, retirement and history, reckoned before it is stored.
 
 `Classification` and `Answer` rows are the source of truth. A subject whose epoch is no longer kept (it waited unseen,
 or retired long ago) is summed again from its rows under the current one, so that its sum always is that of one epoch.
@@ -21,8 +21,8 @@ from esocs.projects.rules import Choice, Question
 
 
 @dataclass(kw_only=True)
-class LockedStatus:
-    """The locked status row with what of its workflow the submission needs."""
+class ReadStatus:
+    """The status row as it was read, with what of its workflow the submission needs."""
 
     id: int
     subject_id: int
@@ -43,6 +43,10 @@ class LockedStatus:
     minor: int
     served_at: datetime | None
     training: bool
+    seen: str
+    """Which version of the row this is; what was reckoned from it may only be stored on this very version."""
+    answered_before: bool
+    """Whether an answer of this volunteer counts already."""
     rules: list[Rule] = field(default_factory=list)
     derived: bool = False
     roles: list[str] = field(default_factory=list)
@@ -71,6 +75,26 @@ class Worth:
     confusion: list[float] | None = None
     foreign: bool = False
     """The epoch was fitted on other answers: its skill and sums mean nothing until the refit."""
+
+
+NOTHING_DECIDED = Decision("open", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """What is to be stored with a classification.
+
+    Attributes:
+        expressions: common table expressions that each do something once for each row of `inserted`.
+        parameters: of them.
+        retired: whether the subject is retired then.
+        decision: what the rules and the criterion said.
+    """
+
+    expressions: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    retired: bool = False
+    decision: Decision = NOTHING_DECIDED
 
 
 Mapper = Callable[[str, int, int, int], int | None]
@@ -106,43 +130,31 @@ def assess(
     return Answered.of(p, counts, task_key=task_key, worth_asking=worth_asking)
 
 
-# Answers are kept as they were given: their indices are those of the classification's own version.
-WRITE_ANSWERS = """
-WITH answered AS (
-    INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
-    SELECT %(classification)s, %(status)s::bigint, %(volunteer)s::bigint, x.task_key, x.answer, %(counted)s
-    FROM unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
-), freed AS (
-    DELETE FROM crowd_assignment WHERE status_id = %(status)s::bigint AND volunteer_id = %(volunteer)s::bigint
-)"""
-
 CHANGED = """, changed AS (
     INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
-        answer, probability, author_id)
-    VALUES (%(status)s::bigint, %(before)s, %(state)s::text, %(cause)s, %(reason)s::text, %(number)s::int,
-        %(count)s::int, %(answer)s::int, %(probability)s::float8, %(author)s::bigint)
+        answer, probability)
+    SELECT %(status)s::bigint, %(before)s::text, %(state)s::text, 'submission', %(reason)s::text, %(number)s::int,
+        %(count)s::int, %(leading)s::int, %(probability)s::float8
+    FROM inserted
 )"""
 
-COUNT_ONE = """
-UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id),
-    updated_at = now()
-WHERE id = %(status)s::bigint"""
+COUNT_ONE = """, noted AS (
+    UPDATE crowd_subjectstatus st
+    SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(live)s::bigint, epoch_id),
+        updated_at = now(){changes}
+    FROM inserted WHERE st.id = %(status)s::bigint
+)"""
 
-COUNT_AND_CHANGE = """
-UPDATE crowd_subjectstatus
-SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(epoch)s::bigint, epoch_id),
-    updated_at = now(), state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
-        WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
-    -- An audit that was drawn goes on, whatever else becomes of the subject.
-    retirement_reason = %(reason)s::text, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s::text END,
-    retired_at = CASE WHEN %(retires)s::boolean THEN now() END,
-    retirement_cause = CASE WHEN %(retires)s::boolean THEN 'rule' ELSE '' END,
-    retired_epoch_number = CASE WHEN %(retires)s::boolean THEN %(number)s::int END,
-    retired_count = CASE WHEN %(retires)s::boolean THEN %(count)s::int END,
-    retired_answer = CASE WHEN %(retires)s::boolean THEN %(answer)s::int END,
-    retired_probability = CASE WHEN %(retires)s::boolean THEN %(probability)s::float8 END
-WHERE id = %(status)s::bigint"""
+CHANGES = """, state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
+            WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
+        -- An audit that was drawn goes on, whatever else becomes of the subject.
+        retirement_reason = %(reason)s::text, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s::text END,
+        retired_at = CASE WHEN %(retires)s::boolean THEN now() END,
+        retirement_cause = CASE WHEN %(retires)s::boolean THEN 'rule' ELSE '' END,
+        retired_epoch_number = CASE WHEN %(retires)s::boolean THEN %(number)s::int END,
+        retired_count = CASE WHEN %(retires)s::boolean THEN %(count)s::int END,
+        retired_answer = CASE WHEN %(retires)s::boolean THEN %(leading)s::int END,
+        retired_probability = CASE WHEN %(retires)s::boolean THEN %(probability)s::float8 END"""
 
 CONSENSUS_COLUMNS = (
     "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"
@@ -163,31 +175,26 @@ WHERE a.status_id = %(status)s AND a.counted AND a.task_key = ANY(%(tasks)s)
 """
 
 
-def write_counted(
+def reckon_counted(
     cursor: Any,
-    status: LockedStatus,
+    status: ReadStatus,
     *,
     questions: Sequence[Question],
     choices: Sequence[Choice],
     worth: dict[str, Worth],
     epoch: Epoch | None,
     to_today: Mapper,
-    parameters: dict[str, Any],
-) -> bool:
-    """Write the answers, add their terms, and retire the subject if that settles it.
+) -> Effects:
+    """Add the answers' terms to the sums, and see whether that settles the subject.
 
     Args:
-        cursor: inside the transaction that holds the status's lock.
-        status: the locked row.
+        cursor: reads the subject's answers, should its sums have to be made again.
+        status: the row as it was read.
         questions: all that the workflow asks today, the first task's first.
         choices: what was answered, in today's indices.
         worth: what is known of each question.
         epoch: whose terms `worth` holds; None before the first.
         to_today: see `Mapper`.
-        parameters: classification, status, volunteer, counted, tasks and answers (as given).
-
-    Returns:
-        Whether the subject is retired by now.
     """
     again = _begin(status, questions, worth, epoch, to_today)
     if again and status.count:
@@ -222,13 +229,19 @@ def write_counted(
         first_task=status.first_task,
     )
     deciding = [q for q in answered if rules.task_of(q.task_key) == status.first_task]
-    changes = status.state not in {"retired", decision.state}
-    parameters |= {"epoch": epoch.id if epoch else None}
-    if changes:
+    parameters: dict[str, Any] = {"live": epoch.id if epoch else None}
+    expressions = _consensus_expression(rows, parameters)
+    if status.state in {"retired", decision.state}:
+        expressions += COUNT_ONE.format(changes="")
+    else:
         parameters |= _change(status, decision, deciding, epoch)
-    cursor.execute(_statement(rows, parameters, changes=changes), parameters)
-    order_effects([(decision, status.subject_id)])
-    return status.state == "retired" or decision.state == "retired"
+        expressions += CHANGED + COUNT_ONE.format(changes=CHANGES)
+    return Effects(
+        expressions=expressions,
+        parameters=parameters,
+        retired=status.state == "retired" or decision.state == "retired",
+        decision=decision,
+    )
 
 
 def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
@@ -243,7 +256,7 @@ def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
 
 
 def opinion_of(
-    status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
+    status: ReadStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
 ) -> Sequence[int] | None:
     """What the machine said of a question; None where it is silent or not heard."""
     if known.foreign:
@@ -252,7 +265,7 @@ def opinion_of(
     return posterior.opinion_in(status.machine_prior, first=first, n_answers=n_answers, kind=read_out)
 
 
-def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
+def start_of(status: ReadStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
     """The sum before any vote: the machine's opinion of the first question, else the classes' shares."""
     opinion = opinion_of(status, known, task_key=task_key, n_answers=n_answers, read_out=read_out)
     if opinion is not None:
@@ -263,7 +276,7 @@ def start_of(status: LockedStatus, known: Worth, *, task_key: str, n_answers: in
 
 
 def _begin(
-    status: LockedStatus,
+    status: ReadStatus,
     questions: Sequence[Question],
     worth: dict[str, Worth],
     epoch: Epoch | None,
@@ -286,7 +299,7 @@ def _begin(
 
 
 def _add(
-    status: LockedStatus, question: Question, answer: int | None, known: Worth, epoch: Epoch | None
+    status: ReadStatus, question: Question, answer: int | None, known: Worth, epoch: Epoch | None
 ) -> tuple[list[int], list[int]]:
     """Sums and counts with this answer, if one was given."""
     K = question.n_answers
@@ -305,7 +318,7 @@ def _add(
 
 def _sum_again(
     cursor: Any,
-    status: LockedStatus,
+    status: ReadStatus,
     questions: Sequence[Question],
     worth: dict[str, Worth],
     epoch: Epoch | None,
@@ -335,7 +348,7 @@ def _sum_again(
 
 
 def _change(
-    status: LockedStatus, decision: Decision, deciding: Sequence[Answered], epoch: Epoch | None
+    status: ReadStatus, decision: Decision, deciding: Sequence[Answered], epoch: Epoch | None
 ) -> dict[str, Any]:
     retires = decision.state == "retired"
     leading = deciding[0] if deciding else Answered("")
@@ -344,29 +357,27 @@ def _change(
     return {
         "before": status.state,
         "state": decision.state,
-        "cause": "submission",
         "reason": decision.reason,
         "review": review,
         "retires": retires,
         "number": epoch.number if epoch else None,
         "count": status.count + 1,
-        "answer": leading.answer,
+        "leading": leading.answer,
         "probability": leading.p,
-        "author": None,
     }
 
 
-def _statement(rows: list[list[Any]], parameters: dict[str, Any], *, changes: bool) -> str:
-    """The one statement that writes answers, sums, status and history; adds the rows' values to `parameters`."""
-    summed = ""
-    if rows:
-        types = ("", "", "::bigint[]", "::int[]", "", "", "", "")
-        values = []
-        for r, row in enumerate(rows):
-            parameters |= {f"c{r}_{i}": value for i, value in enumerate(row)}
-            values.append("(" + ", ".join(f"%(c{r}_{i})s{types[i]}" for i in range(len(row))) + ", now())")
-        summed = f""", summed AS (
-    INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS}) VALUES {", ".join(values)}
+def _consensus_expression(rows: list[list[Any]], parameters: dict[str, Any]) -> str:
+    """The expression that writes the questions' sums; adds the rows' values to `parameters`."""
+    if not rows:
+        return ""
+    types = ("bigint", "text", "bigint[]", "int[]", "int", "float8", "int", "boolean")
+    values = []
+    for r, row in enumerate(rows):
+        parameters |= {f"c{r}_{i}": value for i, value in enumerate(row)}
+        values.append("(" + ", ".join(f"%(c{r}_{i})s::{types[i]}" for i in range(len(row))) + ")")
+    return f""", summed AS (
+    INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS})
+    SELECT v.*, now() FROM inserted CROSS JOIN (VALUES {", ".join(values)}) v
     {CONSENSUS_CONFLICT}
 )"""
-    return WRITE_ANSWERS + summed + (CHANGED + COUNT_AND_CHANGE if changes else COUNT_ONE)

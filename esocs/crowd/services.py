@@ -11,11 +11,12 @@ from esocs.crowd.refit import refit_workflow
 from esocs.crowd.retirement_settings import RuleRequest, change_retirement
 from esocs.crowd.review import draw_audit
 from esocs.crowd.revision import record_answer
-from esocs.crowd.submission import Recorded, Submission, record_classification
+from esocs.crowd.submission import Recorded, Refill, Submission, record_classification
 
 __all__ = [
     "QueuedSubject",
     "Recorded",
+    "Refill",
     "RuleRequest",
     "Selected",
     "Submission",

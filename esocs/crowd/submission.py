@@ -1,6 +1,7 @@
-"""The live path: one volunteer's submission becomes a row, and its term is added to the consensus, in one transaction.
+"""The live path: one volunteer's submission becomes a row, and its term is added to the consensus, at once.
 
-`Classification` rows are the source of truth. Everything is written under the lock of the subject's status row, so any
+`Classification` rows are the source of truth. One statement reads, one writes. The second does nothing unless the
+status row still is the version that the first one read; otherwise both run once more under the row's lock. So any
 order, repetition or interleaving with a refit ends in the same sums (DESIGN §5 Crowd, §6).
 """
 
@@ -27,12 +28,19 @@ from esocs.crowd.errors import (
     WorkflowNotInProjectError,
     WorkflowVersionUnknownError,
 )
-from esocs.crowd.gold import write_gold
-from esocs.crowd.live import WRITE_ANSWERS, Epoch, LockedStatus, Mapper, Worth, write_counted
+from esocs.crowd.gold import reckon_gold
+from esocs.crowd.handout import (
+    SHOWN,
+    QueuedSubject,
+    choose_expressions,
+    choose_parameters,
+    queued_subject,
+)
+from esocs.crowd.live import Effects, Epoch, Mapper, ReadStatus, Worth, order_effects, reckon_counted
 from esocs.crowd.prepared import prepared_cursor
 from esocs.crowd.rules import Effect, Rule
 from esocs.projects.models import ProjectRole, Workflow, WorkflowVersion
-from esocs.projects.rules import Choice, list_questions, map_answers, read_choices
+from esocs.projects.rules import Choice, Question, list_questions, map_answers, read_choices
 
 GOLD_ROLES = {
     ProjectRole.Role.OWNER: "owner",
@@ -76,184 +84,276 @@ class Recorded:
     metadata: dict[str, Any]
     gold_standard: bool
     retired: bool
+    subjects: list[QueuedSubject] | None = None
+    """The next ones; None where none were asked for, and of a replay: nothing was stored then."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class Refill:
+    """The wish for further subjects with the answer.
+
+    Attributes:
+        limit: how many.
+        held: what the asker still holds, None where it does not say (`hand_out_subjects`).
+    """
+
+    limit: int
+    held: frozenset[int] | None = None
+
+
+LOCK_STATUS = """
+SELECT 1 FROM crowd_subjectstatus WHERE workflow_id = %(workflow)s AND subject_id = %(subject)s FOR UPDATE
+"""
 
 # The roles are asked for only where they matter: a plain vote passes no user.
-LOCK_STATUS = """
+READ = """
 SELECT st.id, st.subject_id, st.state, st.audience, st.review, st.retired_at, st.epoch_id, st.machine_answer,
-       st.machine_prior, st.classifications_count, w.id, w.project_id, w.active, w.retirement, w.first_task,
-       w.major_version, w.minor_version, a.served_at, st.training,
-       (SELECT json_agg(json_build_array(r.id, r.condition,
+    st.machine_prior, st.classifications_count, w.id, w.project_id, w.active, w.retirement, w.first_task,
+    w.major_version, w.minor_version, a.served_at, st.training, st.xmin::text,
+    EXISTS (SELECT 1 FROM crowd_classification c WHERE c.workflow_id = st.workflow_id
+        AND c.subject_id = st.subject_id AND c.volunteer_id = %(volunteer)s AND c.counted),
+    (SELECT json_agg(json_build_array(r.id, r.condition,
             (SELECT json_agg(json_build_array(e.id, e.action, e.reason) ORDER BY e.id)
-               FROM crowd_ruleeffect e WHERE e.subject_rule_id = r.id)) ORDER BY r.position, r.id)
-          FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active AND r.template <> ''),
-       EXISTS (SELECT 1 FROM crowd_caesarworkflow k WHERE k.workflow_id = w.id AND k.status <> 'halted'),
-       (SELECT array_agg(r.role) FROM projects_projectrole r
-         WHERE r.project_id = w.project_id AND r.user_id = %(user)s)
+                FROM crowd_ruleeffect e WHERE e.subject_rule_id = r.id)) ORDER BY r.position, r.id)
+        FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active AND r.template <> ''),
+    EXISTS (SELECT 1 FROM crowd_caesarworkflow k WHERE k.workflow_id = w.id AND k.status <> 'halted'),
+    (SELECT array_agg(r.role) FROM projects_projectrole r
+        WHERE r.project_id = w.project_id AND r.user_id = %(user)s),
+    live.id, live.number, live.read_out, live.workflow_major, live.workflow_minor,
+    t.task_key, c.log_posterior, c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior,
+    everybody.temper, everybody.confusion
 FROM crowd_subjectstatus st
 JOIN projects_workflow w ON w.id = st.workflow_id
 LEFT JOIN crowd_assignment a ON a.status_id = st.id AND a.volunteer_id = %(volunteer)s
-WHERE st.workflow_id = %(workflow)s AND st.subject_id = %(subject)s
-FOR UPDATE OF st
-"""
-
-# Runs after the lock, in a snapshot of its own: two submissions of one volunteer cannot both be the first. The same
-# statement reads what the answers are worth; no row comes back when the key was used before.
-INSERT_CLASSIFICATION = """
-WITH inserted AS (
-    INSERT INTO crowd_classification (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,
-        workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
-    VALUES (%(workflow)s, %(subject)s, %(volunteer)s, %(key)s, %(sha256)s, %(major)s, %(minor)s,
-        %(annotations)s::jsonb, %(metadata)s::jsonb, %(gold)s, %(expert)s, %(ip)s,
-        NOT %(gold)s AND NOT %(training)s AND NOT EXISTS (SELECT 1 FROM crowd_classification c
-            WHERE c.volunteer_id = %(volunteer)s AND c.workflow_id = %(workflow)s
-            AND c.subject_id = %(subject)s AND c.counted))
-    ON CONFLICT (idempotency_key) DO NOTHING
-    RETURNING id, counted, created_at
-), {derived}live AS (
+LEFT JOIN LATERAL (
     -- The subject's own epoch while its skill is kept (the current one and the one before), else the current one.
     SELECT e.id, e.number, e.read_out, e.workflow_major, e.workflow_minor
-    FROM crowd_skillepoch e JOIN crowd_skillepoch c ON c.workflow_id = e.workflow_id AND c.current
-    WHERE e.workflow_id = %(workflow)s AND (e.current OR (e.id = %(epoch)s AND e.number >= c.number - 1
+    FROM crowd_skillepoch c JOIN crowd_skillepoch e ON e.workflow_id = c.workflow_id AND e.number >= c.number - 1
+    WHERE c.workflow_id = st.workflow_id AND c.current AND (e.current OR (e.id = st.epoch_id
         AND (e.workflow_major, e.workflow_minor) = (c.workflow_major, c.workflow_minor)))
-    ORDER BY COALESCE(e.id = %(epoch)s, false) DESC LIMIT 1
-)
-SELECT i.id, i.counted, i.created_at, live.id, live.number, live.read_out, live.workflow_major, live.workflow_minor,
-    t.task_key, c.log_posterior, c.answer_counts, COALESCE(own.terms, everybody.terms), everybody.log_prior,
-    everybody.temper, everybody.confusion
-FROM inserted i
-LEFT JOIN live ON true
+    ORDER BY COALESCE(e.id = st.epoch_id, false) DESC LIMIT 1
+) live ON true
 LEFT JOIN unnest(%(tasks)s::text[]) AS t(task_key) ON true
 LEFT JOIN crowd_skill own
     ON own.epoch_id = live.id AND own.task_key = t.task_key AND own.volunteer_id = %(volunteer)s
 LEFT JOIN crowd_skill everybody
     ON everybody.epoch_id = live.id AND everybody.task_key = t.task_key AND everybody.volunteer_id IS NULL
-LEFT JOIN crowd_consensus c ON c.status_id = %(status)s AND c.task_key = t.task_key
+LEFT JOIN crowd_consensus c ON c.status_id = st.id AND c.task_key = t.task_key
+WHERE st.workflow_id = %(workflow)s AND st.subject_id = %(subject)s
 """
 
+# Nothing happens unless the row is the very version that was read: whoever was faster made it another one, and a row
+# that is locked is looked at again when its lock is free. No `inserted` either when the key was used before. Answers
+# are kept as they were given: their indices are those of the classification's own version.
+STORE = """
+WITH seen AS (
+    SELECT st.id FROM crowd_subjectstatus st WHERE st.id = %(status)s::bigint AND st.xmin = %(seen)s::xid FOR UPDATE
+), inserted AS (
+    INSERT INTO crowd_classification (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,
+        workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
+    SELECT %(workflow)s::bigint, %(subject)s::bigint, %(volunteer)s::bigint, %(key)s::text, %(sha256)s::text,
+        %(major)s::int, %(minor)s::int, %(annotations)s::jsonb, %(metadata)s::jsonb, %(gold)s::boolean,
+        %(expert)s::text, %(ip)s::text, %(counted)s::boolean
+    FROM seen
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING id, created_at
+), answered AS (
+    INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
+    SELECT inserted.id, %(status)s::bigint, %(volunteer)s::bigint, x.task_key, x.answer, %(counted)s::boolean
+    FROM inserted CROSS JOIN unnest(%(tasks)s::text[], %(answers)s::int[]) AS x(task_key, answer)
+), freed AS (
+    DELETE FROM crowd_assignment a USING inserted
+    WHERE a.status_id = %(status)s::bigint AND a.volunteer_id = %(volunteer)s::bigint
+)"""
+
 # What is derived of the classification follows in the background (crowd.caesar.deriving).
-DERIVED = """derived AS (
+DERIVED = """, derived AS (
     INSERT INTO crowd_underived (workflow_id, subject_id, classification_id, reconsider)
-    SELECT %(workflow)s, %(subject)s, inserted.id, false FROM inserted
-), """
-INSERT_STATEMENTS = {
-    derived: INSERT_CLASSIFICATION.replace("{derived}", DERIVED if derived else "") for derived in (False, True)
-}
+    SELECT %(workflow)s::bigint, %(subject)s::bigint, inserted.id, false FROM inserted
+)"""
 
-STATUS_COLUMNS = tuple(name.name for name in fields(LockedStatus))
+STORED = """
+SELECT (SELECT id FROM seen), inserted.id, inserted.created_at{columns}
+FROM (SELECT 1) one LEFT JOIN inserted ON true{subjects}
+"""
+
+STATUS_COLUMNS = tuple(column.name for column in fields(ReadStatus))
 
 
-def record_classification(submission: Submission) -> Recorded:
+def record_classification(submission: Submission, *, refill: Refill | None = None) -> Recorded:
     """Store one submission exactly once, and count it exactly once.
 
     A replay (same key, same words) gets the first answer. A second submission by the same volunteer on the same
     subject is stored and not counted. A subject that retired while the volunteer was holding it still takes the
     answer; otherwise a retired subject refuses.
 
+    Args:
+        submission: what was sent.
+        refill: asks for the next subjects too; they come in `Recorded.subjects`.
+
     Raises:
         EsocsError: one of this module's errors, `unknown_task` or `unknown_answer`; nothing is stored then.
     """
-    version = _read_version(submission)
-    choices = read_choices(_version(submission.workflow_id, *version).tasks, submission.annotations)
-    key = submission.idempotency_key or _derived_key(submission)
-    sha256 = _request_sha256(submission)
-    with transaction.atomic(), prepared_cursor() as cursor:
-        status = _lock_status(cursor, submission)
-        first = _refuse_or_replay(cursor, submission, status, key=key, sha256=sha256)
-        if first is not None:
-            return first
-        today = _in_todays_answers(choices, status, version)
-        questions = list_questions(_today(status).tasks, status.first_task)
+    sent = _Sent(submission)
+    with prepared_cursor() as cursor:
+        recorded = _try_to_record(cursor, sent, refill)
+    if recorded is None:
+        with transaction.atomic(), prepared_cursor() as cursor:
+            cursor.execute(LOCK_STATUS, {"workflow": submission.workflow_id, "subject": submission.subject_id})
+            recorded = _try_to_record(cursor, sent, refill, locked=True)
+    assert recorded is not None, "the row is locked, so it is the one that was read"
+    return recorded
+
+
+class _Sent:
+    """A submission with what is worked out from it alone."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.version = _read_version(submission)
+        self.asked = _version(submission.workflow_id, *self.version)
+        self.choices = read_choices(self.asked.tasks, submission.annotations)
+        self.key = submission.idempotency_key or _derived_key(submission)
+        self.sha256 = _request_sha256(submission)
+
+
+def _try_to_record(cursor: Any, sent: _Sent, refill: Refill | None, *, locked: bool = False) -> Recorded | None:
+    """Read, reckon and store; None when the status's lock is needed, and nothing is stored then."""
+    submission = sent.submission
+    status, questions, rows = _read(cursor, sent)
+    error = _find_refusal(submission, status)
+    if error is not None:
+        if _find_by_key(cursor, sent.key) is not None:
+            return _replay(cursor, sent)
+        raise error
+    effects = _reckon(cursor, sent, status, questions, rows)
+    if effects.decision.fired and not locked:
+        return None  # what a rule orders is written in the same transaction
+    parameters = {
+        "status": status.id,
+        "seen": status.seen,
+        "workflow": submission.workflow_id,
+        "subject": submission.subject_id,
+        "volunteer": submission.volunteer_id,
+        "key": sent.key,
+        "sha256": sent.sha256,
+        "major": sent.version[0],
+        "minor": sent.version[1],
+        "annotations": json.dumps(submission.annotations),
+        "metadata": json.dumps(submission.metadata),
+        "gold": submission.gold_standard,
+        "expert": _expert_role(status) if submission.gold_standard else "",
+        "ip": submission.ip_key,
+        "counted": _counts(submission, status),
+        "tasks": [choice.task_key for choice in sent.choices],
+        "answers": [choice.answer for choice in sent.choices],
+        **effects.parameters,
+    }
+    if refill is not None:
+        # The statement does not see its own answer: what is being answered counts as held.
+        held = {*(refill.held or ()), submission.subject_id}
+        parameters |= choose_parameters(limit=refill.limit, held=held)
+    resume = None if refill is None else refill.held is not None
+    expressions = effects.expressions + (DERIVED if status.derived else "")
+    cursor.execute(_store_statement(expressions, resume), parameters)
+    stored = cursor.fetchall()
+    if stored[0][0] is None:
+        return None
+    if stored[0][1] is None:
+        return _replay(cursor, sent)
+    if locked:
+        order_effects([(effects.decision, status.subject_id)])
+    return Recorded(
+        id=stored[0][1],
+        created=True,
+        counted=_counts(submission, status),
+        created_at=stored[0][2],
+        annotations=submission.annotations,
+        metadata=submission.metadata,
+        gold_standard=submission.gold_standard,
+        retired=effects.retired,
+        subjects=None if refill is None else [queued_subject(row[3:]) for row in stored if row[3] is not None],
+    )
+
+
+@lru_cache(maxsize=128)
+def _store_statement(expressions: str, resume: bool | None) -> str:
+    """The one statement that writes; with `resume` not None it hands out subjects, too."""
+    if resume is None:
+        return STORE + expressions + STORED.format(columns="", subjects="")
+    choose = choose_expressions(resume=resume, only_if="EXISTS (SELECT 1 FROM inserted)")
+    subjects = f" LEFT JOIN ({SHOWN}) next ON true"
+    return STORE + expressions + ", " + choose + STORED.format(columns=", next.*", subjects=subjects)
+
+
+def _counts(submission: Submission, status: ReadStatus) -> bool:
+    return not (submission.gold_standard or status.training or status.answered_before)
+
+
+def _reckon(
+    cursor: Any, sent: _Sent, status: ReadStatus, questions: list[Question], rows: list[tuple[Any, ...]]
+) -> Effects:
+    """What the submission does beside being kept."""
+    submission = sent.submission
+    if _counts(submission, status):
+        n = len(STATUS_COLUMNS)
+        return reckon_counted(
+            cursor,
+            status,
+            questions=questions,
+            choices=_in_todays_answers(sent.choices, status, sent.version),
+            worth={row[n + 5]: Worth(*row[n + 6 :]) for row in rows if row[n + 5] is not None},
+            epoch=_epoch(rows[0][n : n + 5]),
+            to_today=_mapper(status),
+        )
+    if submission.gold_standard:
+        return reckon_gold(
+            cursor,
+            status,
+            today=_in_todays_answers(sent.choices, status, sent.version),
+            asks_first=any(question.task_key == status.first_task for question in questions),
+            volunteer_id=submission.volunteer_id,
+            author_id=submission.user_id,
+        )
+    return Effects(retired=status.state == "retired")
+
+
+def _epoch(row: tuple[Any, ...]) -> Epoch | None:
+    if row[0] is None:
+        return None
+    return Epoch(id=row[0], number=row[1], read_out=row[2], major=row[3], minor=row[4])
+
+
+def _read(cursor: Any, sent: _Sent) -> tuple[ReadStatus, list[Question], list[tuple[Any, ...]]]:
+    """The status, what its workflow asks today, and the rows of `READ`, one a question."""
+    submission = sent.submission
+    questions = list_questions(sent.asked.tasks)
+    while True:
         cursor.execute(
-            INSERT_STATEMENTS[status.derived],
+            READ,
             {
                 "workflow": submission.workflow_id,
                 "subject": submission.subject_id,
                 "volunteer": submission.volunteer_id,
-                "key": key,
-                "sha256": sha256,
-                "major": version[0],
-                "minor": version[1],
-                "annotations": json.dumps(submission.annotations),
-                "metadata": json.dumps(submission.metadata),
-                "gold": submission.gold_standard,
-                "training": status.training,
-                "expert": _expert_role(status) if submission.gold_standard else "",
-                "ip": submission.ip_key,
+                "user": submission.user_id,
                 "tasks": [question.key for question in questions],
-                "epoch": status.epoch_id,
-                "status": status.id,
             },
         )
         rows = cursor.fetchall()
         if not rows:
-            return _replay(cursor, submission, key=key, sha256=sha256)
-        classification_id, counted, created_at = rows[0][:3]
-        parameters = {
-            "classification": classification_id,
-            "status": status.id,
-            "volunteer": submission.volunteer_id,
-            "counted": counted,
-            "tasks": [choice.task_key for choice in choices],
-            "answers": [choice.answer for choice in choices],
-        }
-        if counted:
-            retired = write_counted(
-                cursor,
-                status,
-                questions=questions,
-                choices=today,
-                worth={row[8]: Worth(*row[9:]) for row in rows if row[8] is not None},
-                epoch=_epoch(rows[0]),
-                to_today=_mapper(status),
-                parameters=parameters,
+            raise SubjectNotInWorkflowError(
+                f"Subject {submission.subject_id} is not asked about in workflow {submission.workflow_id}."
             )
-        elif submission.gold_standard:
-            retired = write_gold(
-                cursor,
-                status,
-                today=today,
-                asks_first=any(question.task_key == status.first_task for question in questions),
-                author_id=submission.user_id,
-                parameters=parameters,
-            )
-        else:
-            cursor.execute(f"{WRITE_ANSWERS} SELECT 1", parameters)
-            retired = status.state == "retired"
-    return Recorded(
-        id=classification_id,
-        created=True,
-        counted=counted,
-        created_at=created_at,
-        annotations=submission.annotations,
-        metadata=submission.metadata,
-        gold_standard=submission.gold_standard,
-        retired=retired,
-    )
+        status = _status(rows[0][: len(STATUS_COLUMNS)])
+        today = list_questions(_today(status).tasks, status.first_task)
+        if {question.key for question in today} <= {question.key for question in questions}:
+            return status, today, rows
+        # An older version was answered, and other questions are asked today.
+        questions = today
 
 
-def _epoch(row: tuple[Any, ...]) -> Epoch | None:
-    if row[3] is None:
-        return None
-    return Epoch(id=row[3], number=row[4], read_out=row[5], major=row[6], minor=row[7])
-
-
-def _lock_status(cursor: Any, submission: Submission) -> LockedStatus:
-    cursor.execute(
-        LOCK_STATUS,
-        {
-            "workflow": submission.workflow_id,
-            "subject": submission.subject_id,
-            "volunteer": submission.volunteer_id,
-            "user": submission.user_id,
-        },
-    )
-    row = cursor.fetchone()
-    if row is None:
-        raise SubjectNotInWorkflowError(
-            f"Subject {submission.subject_id} is not asked about in workflow {submission.workflow_id}."
-        )
-    status = LockedStatus(**dict(zip(STATUS_COLUMNS, row, strict=True)))
+def _status(row: tuple[Any, ...]) -> ReadStatus:
+    status = ReadStatus(**dict(zip(STATUS_COLUMNS, row, strict=True)))
     if isinstance(status.retirement, str):  # a raw cursor returns jsonb as text
         status.retirement = json.loads(status.retirement)
     raw: Any = status.rules or []
@@ -265,7 +365,7 @@ def _lock_status(cursor: Any, submission: Submission) -> LockedStatus:
     return status
 
 
-def _in_todays_answers(choices: list[Choice], status: LockedStatus, version: tuple[int, int]) -> list[Choice]:
+def _in_todays_answers(choices: list[Choice], status: ReadStatus, version: tuple[int, int]) -> list[Choice]:
     """The choices as indices into the workflow's present answers; those whose answer is gone are left out."""
     if version == (status.major, status.minor):
         return choices
@@ -280,7 +380,7 @@ def _in_todays_answers(choices: list[Choice], status: LockedStatus, version: tup
     return today
 
 
-def _mapper(status: LockedStatus) -> Mapper:
+def _mapper(status: ReadStatus) -> Mapper:
     def to_today(task_key: str, answer: int, major: int, minor: int) -> int | None:
         if (major, minor) == (status.major, status.minor):
             return answer
@@ -294,23 +394,11 @@ def _mapper(status: LockedStatus) -> Mapper:
     return to_today
 
 
-def _today(status: LockedStatus) -> Asked:
+def _today(status: ReadStatus) -> Asked:
     return _version(status.workflow_id, status.major, status.minor)
 
 
-def _refuse_or_replay(
-    cursor: Any, submission: Submission, status: LockedStatus, *, key: str, sha256: str
-) -> Recorded | None:
-    """None when the submission may be stored; the first answer when it is a replay of one that was."""
-    error = _find_refusal(submission, status)
-    if error is None:
-        return None
-    if _find_by_key(cursor, key) is not None:
-        return _replay(cursor, submission, key=key, sha256=sha256)
-    raise error
-
-
-def _find_refusal(submission: Submission, status: LockedStatus) -> EsocsError | None:
+def _find_refusal(submission: Submission, status: ReadStatus) -> EsocsError | None:
     if submission.project_id not in {None, status.project_id}:
         return WorkflowNotInProjectError("This workflow belongs to another project.")
     if not status.active:
@@ -329,7 +417,7 @@ def _find_refusal(submission: Submission, status: LockedStatus) -> EsocsError | 
     return None
 
 
-def _expert_role(status: LockedStatus) -> str:
+def _expert_role(status: ReadStatus) -> str:
     return next((name for role, name in GOLD_ROLES.items() if role in status.roles), "")
 
 
@@ -344,10 +432,10 @@ def _find_by_key(cursor: Any, key: str) -> tuple[Any, ...] | None:
     return found
 
 
-def _replay(cursor: Any, submission: Submission, *, key: str, sha256: str) -> Recorded:
-    row = _find_by_key(cursor, key)
+def _replay(cursor: Any, sent: _Sent) -> Recorded:
+    row = _find_by_key(cursor, sent.key)
     assert row is not None, "the key conflicted, so its row is committed"
-    if row[6] != sha256 or row[7] != submission.volunteer_id:
+    if row[6] != sent.sha256 or row[7] != sent.submission.volunteer_id:
         raise IdempotencyKeyReusedError(
             "This submission key was used before, for another answer.",
             hint="Use a new key for each submission.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -19,27 +20,32 @@ class IdentityAuthentication(BaseAuthentication):
     """`request.user` is an `Identity`, `request.auth` the token or None."""
 
     def authenticate(self, request: Request) -> tuple[Identity, str | None]:
-        """The asker's identity.
-
-        Raises:
-            TokenInvalidError, TokenExpiredError: a token came and cannot be believed.
-            ForeignOriginError: a cookie came with a write from a page of another site.
-        """
-        # The Zooniverse classifier sends an empty Authorization header for anonymous volunteers.
-        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-        if scheme:
-            if scheme.lower() != "bearer" or not token:
-                raise TokenInvalidError("The Authorization header holds no bearer token.")
-            return identity_from_token(token.strip()), token
-        if request.method not in SAFE_METHODS:
-            refuse_foreign_origin(request)
-        return identity_from_session(request._request), None  # noqa: SLF001 - DRF's name for Django's request
+        """The asker's identity; see `identify` for the errors."""
+        return identify(request._request)  # noqa: SLF001 - DRF's name for Django's request
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 
-def refuse_foreign_origin(request: Request) -> None:
+def identify(request: HttpRequest) -> tuple[Identity, str | None]:
+    """Who asks, and the token by which, if it is one.
+
+    Raises:
+        TokenInvalidError, TokenExpiredError: a token came and cannot be believed.
+        ForeignOriginError: a cookie came with a write from a page of another site.
+    """
+    # The Zooniverse classifier sends an empty Authorization header for anonymous volunteers.
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer" or not token:
+            raise TokenInvalidError("The Authorization header holds no bearer token.")
+        return identity_from_token(token.strip()), token
+    if request.method not in SAFE_METHODS:
+        refuse_foreign_origin(request)
+    return identity_from_session(request), None
+
+
+def refuse_foreign_origin(request: HttpRequest | Request) -> None:
     """Refuse a browser's write from another site's page.
 
     A form cannot send JSON, the cookie is SameSite=Lax, and a script says its origin: programs need no token.

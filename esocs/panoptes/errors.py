@@ -226,7 +226,12 @@ def _as_typed(error: Exception) -> EsocsError | None:
 
 
 def _unsupported_media_type(error: Exception) -> EsocsError:
-    sent = str(getattr(error, "media_type", "")) or "a body without a Content-Type"
+    return unsupported_media_type(str(getattr(error, "media_type", "")))
+
+
+def unsupported_media_type(sent: str) -> EsocsError:
+    """The refusal of a body of the type `sent`; "" where none was told."""
+    sent = sent or "a body without a Content-Type"
     return UnsupportedMediaTypeError(f"The API does not read {sent}.", hint="Send Content-Type: application/json.")
 
 

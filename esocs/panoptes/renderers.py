@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
 
 from rest_framework.negotiation import BaseContentNegotiation
@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from esocs.panoptes.errors import MalformedRequestError, RequestTooLargeError
 
 MEDIA_TYPE = "application/vnd.api+json; version=1"
+JSON_TYPES = ("application/json", "application/vnd.api+json")
 BODY_LIMIT_BYTES = 1_000_000
 # An escaped zero character, and not an escaped backslash before the letters u0000.
 _ZERO_CHARACTER = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -35,14 +36,19 @@ class PanoptesRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return b"" if data is None else _encode(data).encode()
+        return b"" if data is None else encode(data)
+
+
+def encode(data: Any) -> bytes:
+    """The body of an answer."""
+    return _encode(data).encode()
 
 
 class LenientNegotiation(BaseContentNegotiation):
     """There is one kind of answer, so every Accept header gets it. Panoptes routes on that header; nobody misses it."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        content_type = (request.content_type or "").partition(";")[0].strip().lower()
+        content_type = media_type_of(request.content_type)
         return next((parser for parser in parsers if content_type in _types_of(parser)), None)
 
     def select_renderer(
@@ -62,8 +68,8 @@ def _types_of(parser: BaseParser) -> tuple[str, ...]:
 class PanoptesParser(BaseParser):
     """Reads `application/json` and `application/vnd.api+json` of at most a megabyte."""
 
-    media_type = "application/json"
-    media_types = ("application/json", "application/vnd.api+json")
+    media_type = JSON_TYPES[0]
+    media_types = JSON_TYPES
 
     def parse(
         self,
@@ -78,13 +84,32 @@ class PanoptesParser(BaseParser):
             MalformedRequestError: not JSON, or with numbers or characters that no JSON column can hold.
         """
         request = (parser_context or {}).get("request")
-        announced = int(request.META.get("CONTENT_LENGTH") or 0) if request is not None else 0
-        if announced > BODY_LIMIT_BYTES:
-            raise _too_large()
-        raw = stream.read(BODY_LIMIT_BYTES + 1)
-        if len(raw) > BODY_LIMIT_BYTES:
-            raise _too_large()
-        return parse_json(raw)
+        return read_json(stream.read, announced=content_length(request.META) if request is not None else 0)
+
+
+def content_length(meta: Mapping[str, Any]) -> int:
+    """How many bytes a request says that its body has; 0 where it says nothing of use."""
+    announced = str(meta.get("CONTENT_LENGTH") or "0")
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
+
+
+def media_type_of(content_type: str | None) -> str:
+    """A Content-Type without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def read_json(read: Callable[[int], bytes], *, announced: int) -> Any:
+    """A body of at most a megabyte as Python values; `PanoptesParser.parse` names the errors."""
+    if announced > BODY_LIMIT_BYTES:
+        raise _too_large()
+    raw = read(BODY_LIMIT_BYTES + 1)
+    if len(raw) > BODY_LIMIT_BYTES:
+        raise _too_large()
+    body = parse_json(raw)
+    if isinstance(body, dict):
+        # Zooniverse's JavaScript client writes into each body what it writes into each address; it means nothing.
+        body.pop("http_cache", None)
+    return body
 
 
 def parse_json(raw: bytes) -> Any:

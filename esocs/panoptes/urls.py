@@ -32,7 +32,7 @@ from esocs.panoptes.views.classifications import (
     ProjectClassificationList,
 )
 from esocs.panoptes.views.exports import ExportFile, ExportOrder, SubjectSetExportOrder, WorkflowExportOrder
-from esocs.panoptes.views.sign_in import SignIn
+from esocs.panoptes.views.sign_in import SignIn, SignOut
 from esocs.panoptes.views.tokens import Token
 from esocs.panoptes.views.unknown import InaturalistImport, Unknown
 from esocs.panoptes.views.uploads import Upload
@@ -127,7 +127,9 @@ urlpatterns = [
     *resource("collection_roles", collections.CollectionRoleList, collections.CollectionRoleDetail),
     path("api/inaturalist/import", InaturalistImport.as_view(), name="inaturalist"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[]), name="schema"),
-    path("users/sign_in", SignIn.as_view(), name="sign-in"),
+    # Zooniverse's JavaScript client writes the first with a slash.
+    re_path(r"^users/sign_in/?$", SignIn.as_view(), name="sign-in"),
+    path("users/sign_out", SignOut.as_view(), name="sign-out"),
     path("oauth/authorize", in_visitors_language(AuthorizationView.as_view()), name="authorize"),
     path("oauth/token", Token.as_view(), name="token"),
     path("caesar/", include("esocs.panoptes.caesar.urls")),

@@ -19,8 +19,9 @@ LONGEST = 400
 
 @dataclass(frozen=True, kw_only=True)
 class RuleLine:
-    """One rule: when it holds, what it does, and of how many subjects it holds now."""
+    """One rule: its number in the API, when it holds, what it does, and for how many subjects it holds now."""
 
+    number: int
     condition: str
     effects: Sequence[str]
     holding: int
@@ -52,6 +53,7 @@ def describe_caesar(workflow: Workflow, reasons: Mapping[str, str]) -> CaesarSta
         first_only=setting.rules_applied == CaesarWorkflow.RulesApplied.FIRST,
         rules=[
             RuleLine(
+                number=rule.pk,
                 condition=describe_condition(rule.condition),
                 effects=[describe_effect(effect, reasons) for effect in rule.effects.all()],
                 holding=rule.holding,  # type: ignore[attr-defined]

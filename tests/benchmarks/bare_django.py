@@ -33,7 +33,10 @@ def vote(request: HttpRequest) -> HttpResponse:
         cursor.execute("SELECT id, metadata FROM projects_subject WHERE id > %s ORDER BY id LIMIT 1", [sent["subject"]])
         row = cursor.fetchone() or (0, "{}")
         cursor.execute("INSERT INTO bench_vote (subject_id, answer) VALUES (%s, %s)", [sent["subject"], sent["value"]])
-    return HttpResponse(json.dumps({"id": row[0], "metadata": row[1]}), content_type="application/json", status=201)
+    content = json.dumps({"id": row[0], "metadata": row[1]}).encode()
+    # Of a known length: the server need not send it in chunks.
+    headers = {"Content-Length": str(len(content))}
+    return HttpResponse(content, content_type="application/json", status=201, headers=headers)
 
 
 urlpatterns = [path("vote", vote)]

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +74,67 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor seconds of its processes so far."""
-        used = [process.cpu_times() for process in (self.process, *self.process.children(recursive=True))]
-        return sum(times.user + times.system for times in used)
+        return _cpu_s(self.process)
+
+
+def stores_cpu_s() -> dict[str, float]:
+    """Processor seconds so far of the embedded stores, by name."""
+    pids = embedded.running(embedded.default_var())
+    return {name: _cpu_s(psutil.Process(pid)) for name, pid in pids.items() if pid}
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """Of a process and its children, those included that have ended and were waited for."""
+    own = process.cpu_times()
+    used = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        # One that ends meanwhile is counted with its parent next time.
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            used += times.user + times.system
+    return used
+
+
+class KeepAlive:
+    """One kept HTTP connection that does no more than it must: what the client spends, the server lacks.
+
+    Server headers are read as far as the callers need them: the status, the length of the body and the first cookie.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._head = f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        self._left = b""
+
+    def request(self, method: str, path: str, headers: str = "", body: bytes = b"") -> tuple[int, bytes, str]:
+        """Status, body and cookie ("" when none is set) of an answer; `headers` are whole lines."""
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        self._socket.sendall(f"{method} {path}{self._head}{headers}{length}\r\n".encode() + body)
+        head, _, rest = self._receive_until(b"\r\n\r\n").partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        fields = [line.partition(":") for line in lines[1:]]
+        announced = int(next(value for name, _, value in fields if name.lower() == "content-length"))
+        cookie = next((value.strip() for name, _, value in fields if name.lower() == "set-cookie"), "")
+        while len(rest) < announced:
+            rest += self._receive()
+        content, self._left = rest[:announced], rest[announced:]
+        return int(lines[0].split(" ", 2)[1]), content, cookie.partition(";")[0]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def _receive_until(self, mark: bytes) -> bytes:
+        received = self._left
+        while mark not in received:
+            received += self._receive()
+        return received
+
+    def _receive(self) -> bytes:
+        part = self._socket.recv(65_536)
+        if not part:
+            raise ConnectionError("The server closed the connection.")
+        return part
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from esocs.crowd import reassessment, refit, services
+from esocs.crowd import reassessment, refit, services, submission
 from esocs.crowd.epochs import forget_unused_epochs, switch_epoch
 from esocs.crowd.models import Answer, Classification, Consensus, GoldStandard, Skill, SkillEpoch, SubjectStatus
 from esocs.crowd.posterior import ReadOut
 from esocs.crowd.refit import audit_consensus, list_due_workflows
+from esocs.crowd.services import RuleRequest, change_retirement
 from esocs.jobs import services as jobs
 from esocs.jobs.models import Job
 from esocs.projects.models import Subject, Workflow
@@ -248,19 +249,42 @@ def test_a_switch_that_breaks_off_leaves_the_epoch_before(monkeypatch: pytest.Mo
     assert live(workflow) == before == from_rows(workflow)
 
 
-def test_a_submission_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    workflow = make_workflow(retirement={"criteria": "classification_count", "options": {"count": 1}})
+def test_a_submission_whose_orders_break_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project()
+    workflow, other = make_workflow(project, retirement=NEVER), make_workflow(project)
+    blanks = {"answer": 0, "count": 1, "probability": 0.1, "subject_set": other.subject_sets.get().pk}
+    change_retirement(workflow=workflow, criterion=NEVER, requests=[RuleRequest(template="move", options=blanks)])
     (subject,) = publish(workflow)
 
     def killed(*_: Any, **__: Any) -> None:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr("esocs.crowd.live.order_effects", killed)
+    monkeypatch.setattr("esocs.crowd.submission.order_effects", killed)
     with pytest.raises(RuntimeError):
         classify(workflow, subject, T0=0)
     assert not Classification.objects.exists()
     assert not Answer.objects.exists()
-    assert SubjectStatus.objects.get().state == "open"
+    assert SubjectStatus.objects.get().classifications_count == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_submission_reckoned_on_a_row_that_changed_since_is_reckoned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = make_workflow(retirement={"criteria": "classification_count", "options": {"count": 3}})
+    (subject,) = publish(workflow)
+    reckon, counts = submission._reckon, []
+
+    def overtaken(cursor: Any, sent: Any, status: Any, *rest: Any) -> Any:
+        counts.append(status.count)
+        if len(counts) == 1:
+            classify(workflow, subject, T0=1)
+        return reckon(cursor, sent, status, *rest)
+
+    monkeypatch.setattr(submission, "_reckon", overtaken)
+    assert classify(workflow, subject, T0=0).counted
+    # Read with none, overtaken by one that was read with none too, and read again under the lock with that one.
+    assert counts == [0, 0, 1]
+    assert SubjectStatus.objects.get().classifications_count == 2
+    assert live(workflow) == from_rows(workflow)
 
 
 def test_a_refit_takes_as_many_statements_for_many_subjects_as_for_few(django_assert_max_num_queries: Any) -> None:

@@ -187,7 +187,8 @@ def test_next_and_submit_together_cost_at_most_six_statements(client: Client, wo
     send(client, classification(workflow, warm), "?refill=1&held=")
     with CaptureQueriesContext(connection) as captured:
         assert send(client, classification(workflow, measured), "?refill=1&held=").status_code == 201
-    statements = [query["sql"] for query in captured if not query["sql"].startswith(TRANSACTION_CONTROL)]
+    texts = [query["sql"] or "prepared" for query in captured]
+    statements = [text for text in texts if not text.startswith(TRANSACTION_CONTROL)]
     assert len(statements) <= 6, statements
 
 
@@ -361,6 +362,46 @@ def test_a_body_of_another_type_is_not_read(client: Client, content_type: str) -
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_no_other_method_is_taken(client: Client, method: str) -> None:
     assert error_of(getattr(client, method)("/api/classifications")) == (405, "method_not_allowed")
+
+
+def test_the_short_way_keeps_what_every_answer_carries(client: Client, workflow: Workflow, subject: Subject) -> None:
+    answers = [
+        send(client, classification(workflow, subject), origin="http://testserver"),
+        send(client, b"{", origin="http://testserver"),
+        client.post("/api/projects", b"{", "application/json", headers={"origin": "http://testserver"}),
+    ]
+    guards = ("X-Frame-Options", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Vary")
+    long_way = {name: answers[-1].headers.get(name) for name in guards}
+    assert all(long_way.values())
+    for answer in answers[:-1]:
+        assert {name: answer.headers.get(name) for name in guards} == long_way
+        assert int(answer["Content-Length"]) == len(answer.content)
+    assert answers[0]["ETag"].startswith('W/"')
+    assert error_of(send(client, classification(workflow, subject), host="elsewhere.example")) == (
+        400,
+        "malformed_request",
+    )
+
+
+def test_a_page_without_cookies_is_known_by_its_session_and_address(workflow: Workflow, subject: Subject) -> None:
+    body = classification(workflow, subject, 1, metadata=with_metadata(session="a" * 64))
+
+    def send_from(address: str, sent: Any) -> Any:
+        return Client(REMOTE_ADDR=address).post("/api/classifications", json.dumps(sent), "application/json")
+
+    first = send_from("192.0.2.1", body)
+    again = send_from("192.0.2.1", body)
+    assert again["Idempotency-Replayed"] == "true"
+    assert again.json() == first.json()
+    later = with_metadata(session="a" * 64, started_at="2026-01-31T12:01:00.000Z")
+    assert send_from("192.0.2.1", classification(workflow, subject, 1, metadata=later)).status_code == 201
+    # The same person's second answer is kept and does not count; somebody else's does.
+    assert list(Classification.objects.order_by("id").values_list("counted", flat=True)) == [True, False]
+    assert "Idempotency-Replayed" not in send_from("192.0.2.2", body).headers
+    assert "Idempotency-Replayed" not in send_from(
+        "192.0.2.1", classification(workflow, subject, 1, metadata=with_metadata(session="b" * 64))
+    )
+    assert Classification.objects.filter(counted=True).count() == 3
 
 
 # --- listings -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from django.http import HttpResponseNotModified
+from django.http import HttpRequest, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from django.utils.http import http_date
@@ -58,7 +58,7 @@ class PanoptesView(APIView):
     @property
     def site(self) -> str:
         """The address under which this server was reached, without a slash: what absolute addresses start with."""
-        return f"{self.request.scheme}://{self.request.get_host()}"
+        return site_of(self.request)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -67,6 +67,16 @@ class PanoptesView(APIView):
             if candidates:
                 response.add_post_render_callback(lambda rendered: _not_modified(rendered, candidates))
         return response
+
+
+def site_of(request: HttpRequest | Request) -> str:
+    """The address under which the server was reached, without a slash."""
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def etag_of(content: bytes, version: str = "") -> str:
+    """The ETag of an answer's body; `version` comes first where writers must match it."""
+    return f'W/"{version}{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
 def etag_version(name: str, seen_at: datetime) -> str:
@@ -95,8 +105,7 @@ def require_match(request: Request, name: str, seen_at: datetime) -> None:
 
 
 def _set_etag(response: SimpleTemplateResponse, version: str = "") -> None:
-    digest = hashlib.md5(response.content, usedforsecurity=False).hexdigest()
-    response["ETag"] = f'W/"{version}{digest}"'
+    response["ETag"] = etag_of(response.content, version)
 
 
 def _not_modified(response: SimpleTemplateResponse, candidates: str) -> HttpResponseBase | None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from classifier.errors import EsocsError
-from esocs.accounts.identity import Identity, ensure_volunteer
-from esocs.accounts.services import hash_ip
-from esocs.accounts.throttling import client_address
 from esocs.crowd.models import Classification
-from esocs.crowd.services import Submission
 from esocs.panoptes import schema
-from esocs.panoptes.access import OpenWorkflow, list_collaborated_projects, open_workflow, require_signed_in
-from esocs.panoptes.documents import Document, classification_document, recorded_document
+from esocs.panoptes.access import list_collaborated_projects, require_signed_in
+from esocs.panoptes.documents import classification_document
 from esocs.panoptes.errors import ForbiddenError, NotFoundError
 from esocs.panoptes.paging import paginate, paginate_by_id
-from esocs.panoptes.parameters import parse_id, read_count, read_id
-from esocs.panoptes.recording import record
-from esocs.panoptes.selection import LONGEST_QUEUE, next_subjects
-from esocs.panoptes.submissions import ClassificationRequest, read_classification, read_idempotency_key
+from esocs.panoptes.parameters import parse_id, read_id
+from esocs.panoptes.selection import LONGEST_QUEUE
 from esocs.panoptes.views.base import PanoptesView
-from esocs.panoptes.views.subjects import read_held
+from esocs.panoptes.views.classify import classify
 
 PLURAL = "classifications"
 
@@ -60,58 +54,8 @@ class ClassificationList(PanoptesView):
         request=schema.CLASSIFICATION_BODY,
         responses={201: schema.answer(PLURAL, schema.CLASSIFICATION), **schema.ERRORS},
     )
-    def post(self, request: Request) -> Response:
-        sent = read_classification(request.data)
-        key = read_idempotency_key(request.headers.get("Idempotency-Key"))
-        refill = read_count(request.query_params, "refill", default=0, least=0, most=LONGEST_QUEUE)
-        held = read_held(request.query_params)
-        workflow = open_workflow(sent.workflow_id, self.identity)
-        identity = ensure_volunteer(request._request, self.identity)  # noqa: SLF001 - DRF's name for Django's request
-        assert identity.volunteer_id is not None
-        submission = Submission(
-            workflow_id=workflow.id,
-            project_id=sent.project_id,
-            subject_ids=[sent.subject_id],
-            volunteer_id=identity.volunteer_id,
-            user_id=identity.user_id,
-            annotations=sent.annotations,
-            metadata=_with_server_facts(sent, workflow, identity),
-            workflow_version=sent.workflow_version,
-            idempotency_key=key,
-            gold_standard=sent.gold_standard,
-            ip_key=hash_ip(client_address(request._request)),  # noqa: SLF001 - Django's request
-        )
-        recorded = record(submission, workflow)
-        document = recorded_document(
-            recorded,
-            project_id=workflow.project_id,
-            workflow_id=workflow.id,
-            workflow_version=sent.workflow_version,
-            subject_id=sent.subject_id,
-            user_id=identity.user_id,
-        )
-        meta = {"subjects": self._refill(workflow, identity, refill, held)} if refill else {}
-        headers = {"Location": f"{self.site}/api{document['href']}"}
-        if not recorded.created:
-            headers["Idempotency-Replayed"] = "true"
-        return self.answer(PLURAL, [document], meta=meta, status=201, headers=headers)
-
-    def _refill(
-        self, workflow: OpenWorkflow, identity: Identity, refill: int, held: frozenset[int] | None
-    ) -> list[Document]:
-        """The next subjects. The classification is stored by now, so nothing here may turn its answer into an error."""
-        try:
-            return next_subjects(workflow, identity, limit=refill, held=held, site=self.site)
-        except EsocsError:
-            return []
-
-
-def _with_server_facts(sent: ClassificationRequest, workflow: OpenWorkflow, identity: Identity) -> dict[str, object]:
-    """The metadata with what Panoptes' server adds to it."""
-    metadata = sent.metadata | {"live_project": workflow.live}
-    if not identity.anonymous:
-        metadata["user_group_ids"] = []
-    return metadata
+    def post(self, request: Request) -> HttpResponse:
+        return classify(request._request)  # noqa: SLF001 - DRF's name for Django's request
 
 
 class ProjectClassificationList(PanoptesView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpResponse
 from django.utils.crypto import constant_time_compare
@@ -51,6 +51,18 @@ class SignIn(PanoptesView):
         return _with_token(self.answer("users", [user_document(user, private=True)]))
 
 
+class SignOut(PanoptesView):
+    """DELETE ends the session whose cookie comes with it; tokens that were given out end with their time."""
+
+    authentication_classes = ()
+
+    @extend_schema(operation_id="sign_out", request=None, responses={204: None, **schema.ERRORS})
+    def delete(self, request: Request) -> HttpResponse:
+        refuse_foreign_origin(request)
+        logout(request._request)  # noqa: SLF001 - DRF's name for Django's request
+        return Response(status=204)
+
+
 def _authenticate(request: Request) -> User:
     body = request.data if isinstance(request.data, dict) else {}
     sent = body.get("user")
@@ -80,7 +92,7 @@ def _with_token(response: Response) -> Response:
         max_age=TOKEN_AGE_S,
         path="/users",
         httponly=True,
-        samesite="Lax",
+        samesite="None" if settings.SESSION_COOKIE_SAMESITE == "None" else "Lax",
         secure=settings.SESSION_COOKIE_SECURE,
     )
     return response

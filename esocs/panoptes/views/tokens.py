@@ -16,7 +16,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from classifier.errors import EsocsError
-from esocs.accounts.applications import PUBLIC_CLIENT_ID, SCOPE, issue_session_tokens, public_application
+from esocs.accounts.applications import (
+    PUBLIC_CLIENT_ID,
+    SCOPE,
+    ZOONIVERSE_CLIENT_IDS,
+    issue_session_tokens,
+    public_application,
+)
 from esocs.accounts.identity import identity_from_session
 from esocs.accounts.models import User
 from esocs.panoptes import schema
@@ -61,6 +67,8 @@ class Token(PanoptesView):
 
 def _grant(request: Request) -> dict[str, Any]:
     sent = {name: str(value) for name, value in request.data.items()} if hasattr(request.data, "items") else {}
+    if sent.get("client_id") in ZOONIVERSE_CLIENT_IDS:
+        sent["client_id"] = PUBLIC_CLIENT_ID
     grant = sent.get("grant_type", "")
     if grant in TOOLKIT_GRANTS:
         return _ask_toolkit(request, sent)

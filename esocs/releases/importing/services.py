@@ -17,7 +17,9 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from classifier.errors import EsocsError
+from esocs.crowd.caesar.deriving import order_all
 from esocs.crowd.elsewhere import sum_again
+from esocs.crowd.models import CaesarWorkflow
 from esocs.projects.models import Project, Workflow
 from esocs.releases.columns import subjects as subject_columns
 from esocs.releases.importing import classifications, subjects, workflows
@@ -157,6 +159,8 @@ def _import_classifications(project: Project, path: Path, *, kind: str, step: St
         done.classification_rows += len(rows)
         done.classifications += classifications.write_piece(rows, workflows=known, kind=kind, scope=scope)
     for workflow in known.by_id.values():
+        if CaesarWorkflow.objects.filter(workflow=workflow).exists():
+            order_all(workflow.pk)
         if _is_behind(workflow):
             step(f"summing up {workflow}")
             sum_again(workflow)

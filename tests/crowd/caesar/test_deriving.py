@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from esocs.accounts.models import Volunteer
 from esocs.crowd.by_hand import reopen_subjects
 from esocs.crowd.caesar import deriving, objects
+from esocs.crowd.caesar.erasing import forget_person
 from esocs.crowd.caesar.queries import list_troubles
 from esocs.crowd.models import (
     CaesarWorkflow,
@@ -23,6 +25,7 @@ from esocs.crowd.models import (
     SubjectStatus,
     Underived,
     UserReduction,
+    UserRuleMatch,
 )
 from esocs.crowd.services import RuleRequest, change_retirement
 from esocs.jobs import services as jobs
@@ -358,6 +361,28 @@ def test_a_workflow_that_caesar_does_not_know_costs_its_submissions_nothing(
             classify(one, subject, volunteer, T0=0)
     assert not Underived.objects.filter(workflow=plain).exists()
     assert Underived.objects.filter(workflow=workflow).count() == 2
+
+
+def test_of_an_erased_person_nothing_derived_is_left(workflow: Workflow) -> None:
+    objects.save_extractor(workflow, {"type": "who", "key": "who"})
+    objects.save_reducer(workflow, {"type": "count", "key": "seen", "topic": "reduce_by_user"})
+    objects.save_user_rule(workflow, {"condition": ["const", True]})
+    objects.save_reducer(workflow, {"type": "first_extract", "key": "author"})
+    person, other = make_user(), make_user()
+    first, second = publish(workflow, 2)
+    classify(workflow, first, person.volunteer, T0=0)
+    classify(workflow, second, other.volunteer, T0=0)
+    derive(workflow)
+    assert UserReduction.objects.count() == UserRuleMatch.objects.count() == 2
+    volunteer_id = person.volunteer.pk
+    Volunteer.objects.filter(pk=volunteer_id).update(user=None, anonymous_key="erased-1")  # as erasing an account does
+    forget_person(user_id=person.pk, volunteer_id=volunteer_id)
+    derive(workflow)
+    assert list(UserReduction.objects.values_list("user", flat=True)) == [other.pk]
+    assert list(UserRuleMatch.objects.values_list("user", flat=True)) == [other.pk]
+    said = dict(Extract.objects.values_list("subject", "data"))
+    assert said == {first.pk: {"user_id": None}, second.pk: {"user_id": other.pk}}
+    assert reductions_of(first) == {"author": {"user_id": None}}
 
 
 @pytest.mark.parametrize(
