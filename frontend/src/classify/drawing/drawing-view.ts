@@ -11,11 +11,10 @@ import { readMarks, writeMarks, type Mark } from "./marks";
 import { Painter } from "./painter";
 import { drawnOn, middleOf, stepped } from "./places";
 import { Pointer } from "./pointer";
-import { Sketch, type Tool } from "./sketch";
+import { MOST_MARKS, Sketch, type Tool } from "./sketch";
 import { ToolPanel } from "./tool-panel";
 import { describeShape, howTo, nameOfShape } from "./words";
 
-const MOST_MARKS = 1000;
 /** Bright, and told apart by most who see colours differently. */
 const COLOURS = ["#ffb000", "#4cc9f0", "#ff7ab8", "#9be15d", "#c7a6ff", "#ff8a5c"];
 
@@ -266,7 +265,10 @@ export class DrawingView extends AskedView {
     const inside = this.details.contains(document.activeElement);
     this.details.hide();
     this.context.onChoosers();
-    if (inside && lead) this.painter?.root.focus({ preventScroll: true });
+    if (!lead) return;
+    if (inside) this.painter?.root.focus({ preventScroll: true });
+    // On a narrow screen the questions stood below the picture.
+    this.context.viewport?.overlay.parentElement?.scrollIntoView({ block: "nearest" });
   }
 
   private onFocus(target: Element): void {

@@ -21,6 +21,8 @@ interface Drag {
   origin: SubjectPoint | null;
   /** A handle was pressed, not the mark's line. */
   onHandle: boolean;
+  /** The mark on which a shape was begun. */
+  beneath: Mark | null;
 }
 
 export class Pointer {
@@ -78,6 +80,7 @@ export class Pointer {
       before: null,
       origin: at,
       onHandle: handle !== null,
+      beneath: null,
     };
     this.viewport.overlay.setPointerCapture(event.pointerId);
     if (this.sketch.draft) {
@@ -89,17 +92,20 @@ export class Pointer {
       this.drag.before = this.sketch.selected;
       return;
     }
+    const { manner } = shapeOf(this.sketch.tools[this.sketch.tool]?.type);
+    const mark = marked === undefined ? undefined : this.sketch.marks.all[Number(marked)];
+    const setByPress = manner === "press" || manner === "vertices";
     // What one press does is done when the pointer goes up: until then a second finger may come.
     if (this.sketch.handle !== null && this.sketch.selected) return;
-    if (marked !== undefined) {
-      const mark = this.sketch.marks.all[Number(marked)] ?? null;
+    if (mark && (mark === this.sketch.selected || (setByPress && mark.tool === this.sketch.tool))) {
       this.sketch.select(mark);
       this.drag.handle = "move";
       this.drag.before = mark;
       return;
     }
-    if (shapeOf(this.sketch.tools[this.sketch.tool]?.type).manner !== "press")
-      this.sketch.press(at, this.least);
+    // A shape may begin on another mark: only a press that goes nowhere chooses that one.
+    if (mark && !setByPress) this.drag.beneath = mark;
+    if (manner !== "press") this.sketch.press(at, this.least);
   };
 
   private readonly onMove = (event: PointerEvent): void => {
@@ -140,6 +146,11 @@ export class Pointer {
     const draft = this.sketch.draft;
     if (!draft) {
       this.pressed(event);
+      return;
+    }
+    if (drag.beneath && !drag.moved) {
+      this.sketch.cancel();
+      this.sketch.select(drag.beneath);
       return;
     }
     const { manner } = this.sketch.shape(draft.mark);

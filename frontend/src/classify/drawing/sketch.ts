@@ -4,6 +4,9 @@ import type { SubjectPoint } from "../viewport";
 import { MarkSet, type Geometry, type Mark, type Place } from "./marks";
 import { SHAPES, shapeOf, simplified, type Shape } from "./shapes";
 
+/** As many as the crowd's summary of drawings reads. */
+export const MOST_MARKS = 1000;
+
 /** A tool, read from its task. */
 export interface Tool {
   type: string;

@@ -1,9 +1,9 @@
 // The tools of a drawing task, and what can be done with its marks.
 
-import { t, tn } from "../../shared/i18n";
+import { t } from "../../shared/i18n";
 import { button, keyCap } from "../tasks/view";
 import { SHAPES } from "./shapes";
-import type { Sketch, Tool } from "./sketch";
+import { MOST_MARKS, type Sketch, type Tool } from "./sketch";
 
 export interface ToolPanelEvents {
   onTool(): void;
@@ -66,7 +66,7 @@ export class ToolPanel {
     this.lookButton = press(t("Move the picture"), () => {
       events.onLook(!this.lookingNow);
     });
-    this.undo = press(t("Undo"), () => {
+    this.undo = press(t("Undo step"), () => {
       events.onUndo();
     });
     this.remove = press(t("Delete mark"), () => {
@@ -161,9 +161,9 @@ function enable(element: HTMLButtonElement, enabled: boolean): void {
   element.classList.toggle("idle", !enabled);
 }
 
+/** How many of its marks there are, and how many there may or must be. */
 function countOf(tool: Tool, count: number): string {
-  const bounded = tool.most < 1000;
-  if (tool.least > 0 && count < tool.least) return tn("{count} to go", "{count} to go", tool.least - count);
-  if (bounded) return t("{count} of {most}", { count, most: tool.most });
+  if (tool.most < MOST_MARKS) return `${count}/${tool.most}`;
+  if (count < tool.least) return `${count}/${tool.least}+`;
   return count === 0 ? "" : String(count);
 }

@@ -1,6 +1,7 @@
 import type { Catalogue } from "../../shared/i18n";
 
 export const tasks: Catalogue = {
+  "Undo step": "Schritt zurück",
   "A question": "Eine Frage",
   "About this mark": "Über diese Markierung",
   "Answer that you cannot tell": "Antworten, dass du es nicht sagen kannst",
@@ -91,7 +92,6 @@ export const tasks: Catalogue = {
   "This workflow asks nothing yet.": "Hier wird noch nichts gefragt.",
   "Try again": "Noch einmal versuchen",
   "Turned rectangle": "Gedrehtes Rechteck",
-  Undo: "Rückgängig",
   "Vertical line": "Senkrechte Linie",
   "What do you see?": "Was siehst du?",
   "What you found": "Was du gefunden hast",
@@ -123,8 +123,6 @@ export const tasks: Catalogue = {
   "one corner around {x}, {y}": ["eine Ecke um {x}, {y}", "{count} Ecken um {x}, {y}"],
   "one fits": ["eins passt", "{count} passen"],
   "one mark": ["eine Markierung", "{count} Markierungen"],
-  "{count} of {most}": "{count} von {most}",
-  "{count} to go": ["noch {count}", "noch {count}"],
   "{name}, picture {number}": "{name}, Bild {number}",
   "“{name}” is deleted.": "„{name}“ ist gelöscht.",
   "“{name}” is noted.": "„{name}“ ist notiert.",
