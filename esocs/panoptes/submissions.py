@@ -49,7 +49,7 @@ CLASSIFICATION_SCHEMA: dict[str, Any] = {
                     "pattern": "^[!-~]{1,64}$",
                     "description": "Key of the answer taken back",
                 },
-                "revision": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Its number"},
+                "revision": {"description": "Beside `revises` its number, 1 to 1000; alone it is the sender's own."},
             },
         },
         "links": {
@@ -142,7 +142,8 @@ def _read_metadata(value: Any) -> dict[str, Any]:
         raise InvalidRequestError("metadata.workflow_version must be the workflow's version, such as '1.1'.")
     if not isinstance(metadata.get("revises", "-"), str) or not IDEMPOTENCY_KEY.fullmatch(metadata.get("revises", "-")):
         raise InvalidRequestError("metadata.revises must be the Idempotency-Key of the answer that is taken back.")
-    number = metadata.get("revision", 1)
+    # Zooniverse's classifier writes its own program's version under this name.
+    number = metadata.get("revision", 1) if "revises" in metadata else 1
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_REVISIONS:
         raise InvalidRequestError(f"metadata.revision must be a number from 1 to {MOST_REVISIONS}.")
     return metadata
