@@ -14,7 +14,7 @@ from PIL import Image
 from esocs.crowd.models import Classification
 from esocs.jobs import services as jobs
 from esocs.jobs.models import Job
-from esocs.projects.models import Project, Subject, SubjectSet
+from esocs.projects.models import Media, Project, Subject, SubjectSet
 from esocs.releases.models import PushedSubject
 from tests.releases.exporting import make_export, read_export, vote
 from tests.support.factories import PASSWORD, make_project, make_subject, make_user, make_volunteer, make_workflow
@@ -105,6 +105,41 @@ def test_a_project_is_pulled_whole_and_again_only_what_is_new(
     vote(workflow, project.subjects.first(), make_volunteer())
     assert "1 new of 25 classifications" in pull("--project", copy.slug)
     assert Classification.objects.filter(workflow__project=copy).count() == 25
+
+
+def test_pictures_are_brought_along_once_and_only_what_may_be_shown(
+    live_server: Any, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+) -> None:
+    settings.PUBLIC_URL = live_server.url
+    monkeypatch.setattr(
+        "panoptes_client.exportable.time.sleep",
+        lambda seconds: jobs.drain(list(Job.objects.filter(kind="releases.export").values_list("id", flat=True))),
+    )
+    media = list(Media.objects.filter(subject__project=project).order_by("id"))
+    (Path(settings.MEDIA_ROOT) / media[0].path).write_bytes(b"no picture at all")
+    (Path(settings.MEDIA_ROOT) / media[1].path).unlink()
+
+    def pull(*options: str) -> str:
+        printed = io.StringIO()
+        call_command(
+            "pull_panoptes", *options, "--source", project.slug, "--endpoint", live_server.url, "--login", "owner",
+            "--generate", "--media", "--folder", str(tmp_path), stdout=printed, stderr=printed,
+        )  # fmt: skip
+        return printed.getvalue()
+
+    told = pull("--create", "Copy", "--owner", "owner")
+    assert "10 pictures fetched, 2 left where they are" in told
+    assert "upload_invalid" in told
+    assert "404" in told
+    copies = Media.objects.filter(subject__project__display_name="Copy")
+    own = copies.exclude(path__startswith="http")
+    assert own.count() == 10
+    files = {(Path(settings.MEDIA_ROOT) / row.path).read_bytes() for row in own}
+    assert files == {(Path(settings.MEDIA_ROOT) / row.path).read_bytes() for row in media[2:]}
+    assert all(row.width_px and row.size_bytes for row in own)
+    (Path(settings.MEDIA_ROOT) / media[0].path).write_bytes(files.pop())
+    assert "1 pictures fetched, 1 left where they are" in pull("--project", "owner/copy")
+    assert copies.exclude(path__startswith="http").count() == 11
 
 
 def test_a_refusal_is_our_error(live_server: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from classifier.errors import EsocsError
 from esocs.releases.management.commands.import_panoptes import Command as ImportCommand
 from esocs.releases.remote.client import ZOONIVERSE, connect
+from esocs.releases.remote.pictures import fetch_pictures, origins_of
 from esocs.releases.remote.pulling import pull_project
 
 
@@ -24,6 +25,9 @@ class Command(ImportCommand):
         add_server_arguments(parser)
         parser.add_argument("--source", required=True, metavar="SLUG|ID", help="the project there")
         parser.add_argument("--generate", action="store_true", help="order fresh exports there and wait for them")
+        parser.add_argument(
+            "--media", action="store_true", help="bring the pictures here, too; run again, it goes on where it was"
+        )
         parser.add_argument("--folder", type=Path, metavar="DIR", help="keep the files here")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -39,9 +43,17 @@ class Command(ImportCommand):
                     kind=options["kind"],
                     step=begin,
                 )
+                pictures = None
+                if options["media"]:
+                    allowed = list(origins_of(options["endpoint"].rstrip("/")))
+                    pictures = fetch_pictures(project, step=begin, allowed=allowed)
         except EsocsError as error:
             raise CommandError(f"{error.code}: {error}") from error
         self.tell(project, done)
+        if pictures is not None:
+            for line in pictures.why:
+                self.stderr.write(line)
+            self.stdout.write(f"{pictures.fetched} pictures fetched, {pictures.refused} left where they are")
 
 
 def add_server_arguments(parser: ArgumentParser) -> None:
