@@ -21,7 +21,9 @@ WITH earlier AS (
     SELECT EXISTS (SELECT 1 FROM crowd_classification c WHERE c.workflow_id = %(workflow)s
         AND c.subject_id = %(subject)s AND c.volunteer_id = %(volunteer)s AND c.id < %(id)s) AS seen
 ), wanted AS (
-    SELECT (%(live)s AND (%(anonymous)s OR NOT seen))::int - %(counted)s::int AS correction FROM earlier
+    SELECT (%(live)s AND (%(anonymous)s OR NOT seen))::int - %(counted)s::int AS correction
+    FROM earlier, crowd_subjectstatus practice
+    WHERE practice.workflow_id = %(workflow)s AND practice.subject_id = %(subject)s AND NOT practice.training
 ), noted AS (
     UPDATE crowd_classification SET count_correction = correction FROM wanted WHERE id = %(id)s AND correction <> 0
 )
