@@ -44,6 +44,7 @@ ENCODERS = {"yocto": None, "atto": 1, "femto": 1, "pico": 1, "nano": 1}
 # For the memory, which is not the network's.
 TINY = {"stem_widths": [4, 8], "widths": [8, 16], "depths": [1, 1], "kernel_size": 3}
 PEER_OBJECTS = 200
+WARM_UP_FILES = 40
 MEMORY_SHARD = 1000
 # Dense bf16 FLOP/s by the makers' data sheets, for the model FLOP/s utilisation.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40": 181e12, "L4": 121e12, "V100": 125e12}
@@ -99,9 +100,10 @@ def main() -> None:
         settings.SHARD_ROOT, settings.WEIGHTS_ROOT = Path(folder) / "shards", Path(folder) / "weights"
         (Path(folder) / "fits").mkdir()
         files = min(arguments.size, 10_000)
-        paths = write_images(Path(folder) / "fits", count=files)
+        paths = write_images(Path(folder) / "fits", count=WARM_UP_FILES + files)
         site = Site()
-        site.warm_up(paths[0])
+        site.warm_up(paths[:WARM_UP_FILES])
+        paths = paths[WARM_UP_FILES:]
         ingest = Cost()
         with measured() as cost:
             site.ingest(paths)
@@ -125,11 +127,13 @@ class Site:
         self.workflow = make_workflow(answers=ANSWERS)
         self.networks: dict[str, ImageNetwork] = {}
 
-    def warm_up(self, path: Path) -> None:
-        """Children start once for thousands of files; so does the connection."""
-        from esocs.archive import services as archive
+    def warm_up(self, paths: list[Path]) -> None:
+        """A worker imports, connects and starts its children once for thousands of files."""
+        from esocs.jobs import services as jobs
+        from esocs.machine import prediction
 
-        archive._reader().read(path)
+        self.ingest(paths)
+        jobs.drain(prediction.order_predictions(self.register("warm-up", TINY)))
 
     def ingest(self, paths: list[Path]) -> None:
         """Order the files and run the jobs, those that they order included."""
