@@ -77,8 +77,10 @@ export function drawLines(plot: uPlot, marked: MarkedLine[]): void {
     ctx.stroke();
     if (row < 0) continue;
     ctx.globalAlpha = 1;
-    ctx.fillText(line.name, x, top);
-    taken[row] = x + half;
+    // A name at the plot's edge stays whole.
+    const middle = Math.min(bbox.left + bbox.width - half, Math.max(bbox.left + half, x));
+    ctx.fillText(line.name, middle, top);
+    taken[row] = middle + half;
     named.set(line.name, x);
   }
   ctx.restore();

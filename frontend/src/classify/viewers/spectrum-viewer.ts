@@ -23,7 +23,7 @@ const LABEL_SHARE = 0.16;
 const BUTTON_STEP = 1.4;
 const KEY_STEP = 0.1;
 const LEAST_SAMPLES = 8;
-const TICK_PX = 92;
+const TICK_PX = 68;
 const LINE_REACH_PX = { mouse: 5, touch: 18 };
 const MOST_SERIES = 6;
 const SERIES_TOKENS = ["--data", "--accent", "--consensus", "--danger", "--machine", "--muted"];
@@ -330,7 +330,13 @@ export class SpectrumViewer {
     const { data } = this;
     const x = index === null ? null : data?.wavelength_nm[index];
     if (!data || index === null || x == null) {
-      this.controls.read(t("Drag across the plot to zoom; double-click to see all of it."), true);
+      const touched = matchMedia("(hover: none)").matches;
+      this.controls.read(
+        touched
+          ? t("Zoom with two fingers, move with one.")
+          : t("Drag across the plot to zoom; double-click to see all of it."),
+        true,
+      );
       return;
     }
     const flux = this.smoothed.flux[index];
