@@ -1,13 +1,12 @@
-"""Making scores honest: temperature, reliability, distance from all that is known. Pure; no torch here."""
+"""Making scores honest: temperature, reliability, p-values of being like what is known. Pure; no torch here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg, optimize
+from scipy import optimize
 from scipy.special import log_softmax, softmax
 
 from classifier.errors import EsocsError
@@ -18,11 +17,10 @@ SMALLEST_PROBABILITY = 1e-7  # float32 softmaxes reach zero; their logarithm mus
 TEMPERATURE_RANGE = (0.05, 20.0)
 LOG_TEMPERATURE_SCATTER = 0.5  # of the prior: networks ask for temperatures between a half and three
 RELIABILITY_BINS = 15
-SMALLEST_SCATTER = 1e-3  # of an embedding's axis: what half-precision storage alone makes of it
 
 
 class CalibrationInputError(EsocsError):
-    """Probabilities, labels or embeddings of the wrong shape or range, or too few of them."""
+    """Probabilities, labels or strangeness of the wrong shape or range, or too few of them."""
 
     code = "calibration_input"
     status = 422
@@ -153,114 +151,28 @@ def measure_reliability(probabilities: ArrayLike, labels: ArrayLike, *, bins: in
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutOfDistribution:
-    """Conformal p-values for "this subject is like those known", from distances to the groups of the known.
+def out_of_distribution_p_values(strangeness: ArrayLike, held_out: ArrayLike) -> Floats:
+    """(N,) conformal p = (1 + number of held-out at least as strange) / (n + 1) for "this is like those known".
 
-    Attributes:
-        centres: (K, D) mean embedding of each group.
-        whiteners: (K, D, D) W such that |(x - centre) W| is the Mahalanobis distance.
-        held_out_distances: (n,) sorted distances of known subjects that are not in the reference.
-    """
-
-    centres: Floats
-    whiteners: Floats
-    held_out_distances: Floats
-
-    def distances(self, embeddings: ArrayLike) -> Floats:
-        """(N, D) embeddings to (N,) Mahalanobis distances to the nearest group."""
-        return _group_distances(np.asarray(embeddings, dtype=np.float64), self.centres, self.whiteners)
-
-    def p_values(self, embeddings: ArrayLike) -> Floats:
-        """(N,) p = (1 + number of held-out distances at least as large) / (n + 1).
-
-        For a subject drawn like the held-out ones, P(p <= u) <= u; the smallest p is 1 / (n + 1), so 1 %
-        takes 99 held-out subjects. Source: Bates, Candès, Lei, Romano & Sesia (2023, Ann. Stat. 51, 149).
-        """
-        return self.p_values_at(self.distances(embeddings))
-
-    def p_values_at(self, distances: ArrayLike) -> Floats:
-        """(N,) the p-values of (N,) distances, where these are wanted as well."""
-        below = np.searchsorted(self.held_out_distances, np.asarray(distances), side="left")
-        n = len(self.held_out_distances)
-        return np.asarray((1 + n - below) / (n + 1), dtype=np.float64)
-
-    def save(self, path: Path) -> None:
-        """Writes one .npz; `OutOfDistribution.load` is its inverse."""
-        with path.open("wb") as file:
-            np.savez(file, centres=self.centres, whiteners=self.whiteners, held_out_distances=self.held_out_distances)
-
-    @classmethod
-    def load(cls, path: Path) -> OutOfDistribution:
-        """Reads what `save` wrote; pickled arrays are refused."""
-        names = ("centres", "whiteners", "held_out_distances")
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(**{name: arrays[name] for name in names})
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise CalibrationInputError(f"{path.name} is not a saved reference: {error}") from error
-
-
-def fit_out_of_distribution(
-    reference: ArrayLike, held_out: ArrayLike, *, groups: ArrayLike | None = None
-) -> OutOfDistribution:
-    """Remembers what known subjects look like, and how far from them known subjects can lie.
-
-    The distance is Mahalanobis' to the nearest group (Lee, Lee, Lee & Shin 2018, arXiv:1807.03888), each with a
-    covariance of its own: stars are alike, mergers are not. A group of n_k subjects shares a part D / (D + n_k) of
-    its covariance with the others (Friedman 1989, J. Am. Stat. Assoc. 84, 165).
+    For a subject drawn like the held-out ones, P(p <= u) <= u; the smallest p is 1 / (n + 1), so 1 % takes 99
+    held-out subjects. Source: Bates, Candès, Lei, Romano & Sesia (2023, Ann. Stat. 51, 149).
 
     Args:
-        reference: (M, D) embeddings, which may be those trained on.
-        held_out: (n, D) embeddings of known subjects neither trained on nor in the reference.
-        groups: (M,) integers >= 0, such as the predicted answers; one group when omitted.
+        strangeness: (N,) of subjects; NaN, where a network measured none, is the strangest.
+        held_out: (n,) of known subjects that taught the network nothing of what is known.
 
     Raises:
-        CalibrationInputError: Too few, or of different D.
+        CalibrationInputError: No held-out subject, or not all have a finite strangeness.
     """
-    known, apart = (np.asarray(given, dtype=np.float64) for given in (reference, held_out))
-    if known.ndim != 2 or apart.ndim != 2 or known.shape[1] != apart.shape[1]:
-        raise CalibrationInputError("Reference and held-out embeddings must have shapes (M, D) and (n, D).")
-    if len(apart) < 1 or len(known) < 2:
+    known = np.sort(np.asarray(held_out, dtype=np.float64))
+    if known.ndim != 1 or not len(known) or not np.isfinite(known).all():
         raise CalibrationInputError(
-            f"{len(known)} reference and {len(apart)} held-out subjects are too few.",
-            hint="Validate more subjects first.",
+            "A p-value of being in distribution needs the strangeness of known subjects.",
+            hint="Train the model version anew, on more subjects.",
         )
-    member = np.zeros(len(known), dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
-    if member.shape != (len(known),):
-        raise CalibrationInputError("Every reference embedding must have one group.")
-    centres, whiteners = _groups(known, member)
-    distances = np.sort(_group_distances(apart, centres, whiteners))
-    return OutOfDistribution(centres=centres, whiteners=whiteners, held_out_distances=distances)
-
-
-def _groups(known: Floats, member: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Centre and whitener of each group, from covariances in units of each axis' scatter over all."""
-    scatter = np.maximum(known.std(axis=0), SMALLEST_SCATTER)
-    _, member, counts = np.unique(member, return_inverse=True, return_counts=True)
-    centres = np.stack([known[member == k].mean(axis=0) for k in range(len(counts))])
-    residuals = (known - centres[member]) / scatter
-    width = known.shape[1]
-    identity = np.eye(width)
-    shared = residuals.T @ residuals / len(known)
-    trust = len(known) / (len(known) + 0.5 * width)
-    shared = trust * shared + ((1 - trust) * np.trace(shared) / width + SMALLEST_SCATTER) * identity
-    whiteners = np.empty((len(counts), width, width))
-    for k, count in enumerate(counts):
-        own = residuals[member == k].T @ residuals[member == k] / count
-        covariance = (count * own + width * shared) / (count + width) + SMALLEST_SCATTER * identity
-        factor = linalg.solve_triangular(np.linalg.cholesky(covariance), identity, lower=True)
-        whiteners[k] = factor.T / scatter[:, None]
-    return centres, whiteners
-
-
-def _group_distances(embeddings: Floats, centres: Floats, whiteners: Floats) -> Floats:
-    if embeddings.ndim != 2 or embeddings.shape[1] != centres.shape[1]:
-        raise CalibrationInputError(f"Embeddings must have shape (N, {centres.shape[1]}).")
-    nearest = np.full(len(embeddings), np.inf)
-    for centre, whitener in zip(centres, whiteners, strict=True):
-        np.minimum(nearest, np.linalg.norm((embeddings - centre) @ whitener, axis=1), out=nearest)
-    return nearest
+    n = len(known)
+    below = np.searchsorted(known, np.asarray(strangeness, dtype=np.float64), side="left")
+    return np.asarray((1 + n - below) / (n + 1), dtype=np.float64)
 
 
 def _checked(probabilities: ArrayLike) -> Floats:

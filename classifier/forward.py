@@ -50,11 +50,12 @@ class PlaneSource:
 
 
 class Forward:
-    """Planes to one row each: the probabilities per question, then the embedding, so that one copy brings all back.
+    """Planes to one row each: the probabilities per question, the embedding and the strangeness: one copy for all.
 
     Attributes:
         columns: Question name to its columns.
         embedding: The columns of the embedding.
+        strangeness: The column of how strange the plane is to the first network.
         width: Columns in all.
     """
 
@@ -66,8 +67,9 @@ class Forward:
         answers: Mapping[str, int] = networks[0].arguments["answers"]
         ends = np.cumsum([0, *answers.values()]).tolist()
         self.columns = {name: slice(a, b) for name, a, b in zip(answers, ends[:-1], ends[1:], strict=True)}
-        self.width = ends[-1] + int(networks[0].arguments["embedding_size"])
-        self.embedding = slice(ends[-1], self.width)
+        self.strangeness = ends[-1] + int(networks[0].arguments["embedding_size"])
+        self.embedding = slice(ends[-1], self.strangeness)
+        self.width = self.strangeness + 1
 
     @torch.inference_mode()
     def __call__(self, planes: Tensor) -> Tensor:
@@ -91,7 +93,8 @@ class Forward:
         assert probabilities is not None
         assert embedding is not None
         mean = probabilities / (self._views * len(self._networks))
-        return torch.cat((mean, functional.normalize(embedding, dim=1)), dim=1)
+        strange = self._networks[0].strangeness(planes)[:, None]
+        return torch.cat((mean, functional.normalize(embedding, dim=1), strange), dim=1)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

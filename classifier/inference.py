@@ -51,10 +51,12 @@ class Predictions:
         probabilities: Question name to (N, K) float32 rows of sum one: the mean softmax over networks
             and views, before temperature scaling (`classifier.calibration.Temperature.apply`).
         embeddings: (N, D) float32 of length one: the first network's mean over views.
+        strangeness: (N,) float32 log odds that the plane is none of what the first network knows.
     """
 
     probabilities: dict[str, NDArray[np.float32]]
     embeddings: NDArray[np.float32]
+    strangeness: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -139,6 +141,7 @@ class Predictor:
                 q.name: np.concatenate([part.probabilities[q.name] for part in parts]) for q in self.questions
             },
             embeddings=np.concatenate([part.embeddings for part in parts]),
+            strangeness=np.concatenate([part.strangeness for part in parts]),
         )
 
     def predict_batches(
@@ -172,6 +175,7 @@ class Predictor:
         return Predictions(
             probabilities={name: values[:, chosen] for name, chosen in columns.items()},
             embeddings=values[:, self._forward.embedding],
+            strangeness=values[:, self._forward.strangeness],
         )
 
 

@@ -23,7 +23,10 @@ from classifier.inference import Predictor, default_device
 from classifier.networks import Network, build_network
 from classifier.networks.heads import dirichlet_multinomial_loss
 from classifier.optimisation import Muon, split_weights
+from classifier.strangeness import fit_strangeness, measure_strangeness
 
+# Of what is trained on, kept from learning what is known: the more, the finer the p-values.
+STRANGENESS_HOLD_OUT = 1 / 3
 # Far enough apart that the members of two ensembles with neighbouring seeds have no network in common.
 MEMBER_SEED_STEP = 100_003
 
@@ -62,6 +65,7 @@ class TrainingConfig:
         average_decay: Decay per step of the running average of the weights; that average is the result.
         class_balance: 0 keeps the frequencies of the answers, 1 weighs all answers alike.
         hold_out_share: Share of the samples kept out to measure the result.
+        strangeness_steps: Of the perceptron that learns what is known (`classifier.strangeness`).
         members: Networks of an ensemble, which differ by their seeds; each costs a whole training.
         views: Dihedral views averaged when the held-out share is measured.
         seed: Of the weights, the order, the augmentation and the split.
@@ -83,6 +87,7 @@ class TrainingConfig:
     average_decay: float = 0.98
     class_balance: float = 0.5
     hold_out_share: float = 0.1
+    strangeness_steps: int = 1000
     members: int = 1
     views: int = 1
     seed: int = 0
@@ -93,9 +98,9 @@ class TrainingConfig:
         return min(max(math.ceil(self.epochs * count / self.batch_size), self.least_steps), self.most_steps)
 
 
-IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-2", augmentation=ImageAugmentation(), most_steps=600)
+IMAGE_TRAINING = TrainingConfig(architecture="image-convnext-3", augmentation=ImageAugmentation(), most_steps=600)
 SPECTRUM_TRAINING = TrainingConfig(
-    architecture="spectrum-convnext-2",
+    architecture="spectrum-convnext-3",
     augmentation=SpectrumAugmentation(),
     least_steps=500,
 )
@@ -141,6 +146,8 @@ class TrainedNetwork:
         trained_ids: (N,) sorted ids of every subject whose votes it has seen, the held-out ones included:
             none of them may calibrate it.
         hold_out: The early measure.
+        known_strangeness: (n,) float32, rising: how strange to the first network those are that it was not taught to
+            know. They are held out, or a third of what it was trained on.
         history: The reports on the way.
         steps: Optimiser steps of all members.
         seconds: Wall time.
@@ -151,6 +158,7 @@ class TrainedNetwork:
     config: TrainingConfig
     trained_ids: NDArray[np.int64]
     hold_out: HoldOut
+    known_strangeness: NDArray[np.float32]
     history: tuple[TrainingProgress, ...]
     steps: int
     seconds: float
@@ -211,12 +219,14 @@ def train(
         )
         for member in range(config.members)
     ]
+    known_strangeness = _learn_what_is_known(networks[0], samples, train_at, hold_out_at, config)
     return TrainedNetwork(
         networks=tuple(networks),
         questions=samples.questions,
         config=config,
         trained_ids=np.sort(samples.subject_ids),
         hold_out=_measure(networks, samples, hold_out_at, config),
+        known_strangeness=known_strangeness,
         history=tuple(history),
         steps=steps * config.members,
         seconds=time.perf_counter() - started,
@@ -275,6 +285,33 @@ def _train_member(
                 report(step, float(np.mean(recent_losses)))
                 recent_losses.clear()
     return average.cpu().eval()
+
+
+def _learn_what_is_known(
+    network: Network,
+    samples: Samples,
+    train_at: NDArray[np.int64],
+    hold_out_at: NDArray[np.int64],
+    config: TrainingConfig,
+) -> NDArray[np.float32]:
+    """Fits the network's strangeness; returns that of known subjects it has not seen, rising.
+
+    The statistics that it rests on are not learned, so those that taught the network its answers may be among them.
+    """
+    answers = samples.majority(samples.questions[0].name)
+    apart, unseen = split_hold_out(samples.take(train_at), share=STRANGENESS_HOLD_OUT, seed=config.seed + 1)
+    known_at = train_at[apart]
+    known_at = known_at[answers[known_at] >= 0]
+    fit_strangeness(
+        network,
+        samples.planes,
+        positions=known_at,
+        groups=answers[known_at],
+        steps=config.strangeness_steps,
+        seed=config.seed,
+    )
+    held_out_at = np.sort(np.concatenate((train_at[unseen], hold_out_at)))
+    return np.sort(measure_strangeness(network, samples.planes, held_out_at))
 
 
 def _begin(samples: Samples, config: TrainingConfig, warm_start: Network | None) -> Network:

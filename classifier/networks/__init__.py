@@ -51,7 +51,7 @@ def build_network(architecture: str, arguments: Mapping[str, Any]) -> Network:
     """Builds an untrained network.
 
     Args:
-        architecture: A key of `ARCHITECTURES`, for example "image-convnext-2".
+        architecture: A key of `ARCHITECTURES`, for example "image-convnext-3".
         arguments: Keyword arguments of that class, as its `arguments` attribute gives them.
 
     Raises:

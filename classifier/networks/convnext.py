@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from classifier.networks.heads import QuestionHeads
+from classifier.networks.strangeness import Strangeness
 
 
 class Block(nn.Module):
@@ -124,6 +125,7 @@ class ConvNeXt(nn.Module, ABC):
         self.embed = nn.Linear(2 * channels, learned)
         self.dropout = nn.Dropout(dropout)
         self.heads = QuestionHeads(embedding_size=learned, answers=answers)
+        self.strangeness = Strangeness(kind=self.kind, answers=next(iter(answers.values())))
         self.stem_depth = 2 * len(stem_widths)
         self.register_buffer("turn", _orthogonal(2 * sum(stem_widths), embedding_size - learned - 1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

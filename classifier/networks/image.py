@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from classifier.networks.convnext import ConvNeXt
+from classifier.networks.stretches import asinh_
 
 
 def stretch(planes: Tensor) -> Tensor:
@@ -28,17 +28,8 @@ def stretch(planes: Tensor) -> Tensor:
         torch.mul(planes, factor, out=channels[..., channel])
     unit = torch.tensor((1 / 3, 1 / 2, 1 / 2), device=planes.device)
     # As rows, so that the product runs along memory.
-    _asinh_(channels).flatten(2).mul_(unit.repeat(planes.shape[2]))
+    asinh_(channels).flatten(2).mul_(unit.repeat(planes.shape[2]))
     return channels.permute(0, 3, 1, 2)
-
-
-def _asinh_(x: Tensor) -> Tensor:
-    """The inverse hyperbolic sine, in place."""
-    if x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX512":
-        # With AVX-512 numpy computes it in one vectorised pass; torch never does so on a CPU.
-        return torch.from_numpy(np.arcsinh(x.numpy(), out=x.numpy()))
-    # Elsewhere this is several times as fast as either, and exact to 1e-6.
-    return x.copy_((x * x).add_(1).sqrt_().add_(x.abs()).log_().copysign_(x))
 
 
 class ImageNetwork(ConvNeXt):
@@ -47,7 +38,7 @@ class ImageNetwork(ConvNeXt):
     `classifier.networks.convnext.ConvNeXt` explains the arguments. The defaults are the smallest size.
     """
 
-    architecture = "image-convnext-2"
+    architecture = "image-convnext-3"
     kind = "image"
     plane_shape = (128, 128)
     input_channels = 3

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from classifier.networks.convnext import ConvNeXt
+from classifier.networks.stretches import running_sum
 
 CONTINUUM_BINS = 65  # 6 % in wavelength: wider than a line, narrower than a continuum
 FINE_BINS = 9  # 1 %: narrower than a galaxy's line, wider than a residual of the sky or a fringe
@@ -32,19 +32,11 @@ def channels_of(planes: Tensor) -> Tensor:
 
 
 def _residual(flux: Tensor, mask: Tensor, bins: int) -> Tensor:
-    mean = _running_sum(flux, bins) / _running_sum(mask, bins).clamp(min=0.1)
+    mean = running_sum(flux, bins) / running_sum(mask, bins).clamp(min=0.1)
     residual = (flux - mean) * mask
     # The mean of |x|, not of x²: one bright line must not hide the others.
     scatter = residual.abs().sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
     return torch.asinh(residual / scatter.clamp(min=1e-3)[:, None]) / 2
-
-
-def _running_sum(x: Tensor, bins: int) -> Tensor:
-    """(N, L) sums over the `bins` around each place; differences of one cumulative sum, so any width costs the same."""
-    half = bins // 2
-    total = functional.pad(x.double().cumsum(dim=1), (half + 1, 0))
-    total = torch.cat((total, total[:, -1:].expand(-1, half)), dim=1)
-    return (total[:, bins:] - total[:, :-bins]).float()
 
 
 class SpectrumNetwork(ConvNeXt):
@@ -53,7 +45,7 @@ class SpectrumNetwork(ConvNeXt):
     `classifier.networks.convnext.ConvNeXt` explains the arguments. The defaults are the smallest size.
     """
 
-    architecture = "spectrum-convnext-2"
+    architecture = "spectrum-convnext-3"
     kind = "spectrum"
     plane_shape = (2, 1024)
     input_channels = 5

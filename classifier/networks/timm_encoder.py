@@ -16,6 +16,7 @@ from torch.nn import functional
 from classifier.errors import EsocsError
 from classifier.networks.heads import QuestionHeads
 from classifier.networks.image import ImageNetwork, stretch
+from classifier.networks.strangeness import Strangeness
 
 
 class TimmMissingError(EsocsError):
@@ -47,7 +48,7 @@ class TimmNetwork(nn.Module):
         UnknownEncoderError: It has no such encoder, or not for such planes.
     """
 
-    architecture = "image-timm-1"
+    architecture = "image-timm-2"
     kind = "image"
     plane_shape = ImageNetwork.plane_shape
 
@@ -73,6 +74,7 @@ class TimmNetwork(nn.Module):
         self.embed = nn.Linear(self.encoder.num_features, embedding_size)
         self.dropout = nn.Dropout(dropout)
         self.heads = QuestionHeads(embedding_size=embedding_size, answers=answers)
+        self.strangeness = Strangeness(kind=self.kind, answers=next(iter(answers.values())))
 
     def encode(self, planes: Tensor) -> Tensor:
         """(N, 128, 128) planes to (N, D) features before normalisation."""

@@ -8,11 +8,16 @@ from django.db import connection, transaction
 _FLOAT8_OID = 701
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = (-1).to_bytes(2, "big", signed=True)
-_COLUMNS = "subject_id, model_version_id, probabilities, embedding"
+_COLUMNS = "subject_id, model_version_id, probabilities, embedding, strangeness"
 
 
 def copy_predictions(
-    *, model_version_id: int, subject_ids: np.ndarray, probabilities: np.ndarray, embeddings: np.ndarray
+    *,
+    model_version_id: int,
+    subject_ids: np.ndarray,
+    probabilities: np.ndarray,
+    embeddings: np.ndarray,
+    strangeness: np.ndarray,
 ) -> None:
     """Write predictions; those that are there already stay as they are.
 
@@ -24,12 +29,13 @@ def copy_predictions(
         subject_ids: (N,) int64.
         probabilities: (N, K) mean softmax before temperature.
         embeddings: (N, D) of length one, stored as half vectors.
+        strangeness: (N,) log odds.
     """
-    rows = _binary_rows(model_version_id, subject_ids, probabilities, embeddings)
+    rows = _binary_rows(model_version_id, subject_ids, probabilities, embeddings, strangeness)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_prediction (subject_id bigint, model_version_id bigint,"
-            " probabilities float8[], embedding halfvec) ON COMMIT DELETE ROWS"
+            " probabilities float8[], embedding halfvec, strangeness float8) ON COMMIT DELETE ROWS"
         )
         with cursor.copy(f"COPY incoming_prediction ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
             copy.write(_SIGNATURE)
@@ -43,7 +49,11 @@ def copy_predictions(
 
 
 def _binary_rows(
-    model_version_id: int, subject_ids: np.ndarray, probabilities: np.ndarray, embeddings: np.ndarray
+    model_version_id: int,
+    subject_ids: np.ndarray,
+    probabilities: np.ndarray,
+    embeddings: np.ndarray,
+    strangeness: np.ndarray,
 ) -> bytes:
     """The tuples of COPY's binary format (PostgreSQL's documentation of COPY, "Binary Format").
 
@@ -67,10 +77,12 @@ def _binary_rows(
             ("vector_length", ">i4"),
             ("vector", ">i2", 2),
             ("embedding", ">f2", D),
+            ("strangeness_length", ">i4"),
+            ("strangeness", ">f8"),
         ],
     )
-    rows["fields"] = 4
-    rows["subject_length"] = rows["model_length"] = 8
+    rows["fields"] = 5
+    rows["subject_length"] = rows["model_length"] = rows["strangeness_length"] = 8
     rows["subject"], rows["model"] = subject_ids, model_version_id
     rows["array"] = (array_bytes, 1, 0, _FLOAT8_OID, K, 1)
     rows["probabilities"]["length"] = 8
@@ -78,4 +90,5 @@ def _binary_rows(
     rows["vector_length"] = vector_bytes
     rows["vector"] = (D, 0)
     rows["embedding"] = embeddings
+    rows["strangeness"] = strangeness
     return rows.tobytes()

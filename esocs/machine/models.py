@@ -56,6 +56,9 @@ class Prediction(models.Model):
     model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="predictions")
     probabilities = ArrayField(models.FloatField(), help_text="Mean softmax before temperature, per answer.")
     embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
+    strangeness = models.FloatField(
+        null=True, help_text="Log odds that it is none of what the model knows; null: made before this was measured."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

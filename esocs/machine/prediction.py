@@ -121,6 +121,7 @@ def predict_subjects(
             subject_ids=subject_ids[written : written + sum(map(len, waiting))],
             probabilities=np.concatenate([part.probabilities[task] for part in waiting]),
             embeddings=np.concatenate([part.embeddings for part in waiting]),
+            strangeness=np.concatenate([part.strangeness for part in waiting]),
         )
 
     for position, part in open_predictor(model).predict_batches(planes, rows=rows):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from django.db.models import Count
 
-from classifier.calibration import OutOfDistribution, fit_out_of_distribution
+from classifier.calibration import out_of_distribution_p_values
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
 from esocs.machine.rules import STRATA
 from esocs.projects.models import Subject
@@ -24,6 +23,7 @@ class PredictionTable:
         subject_ids: (N,).
         probabilities: (N, K) mean softmax before temperature.
         embeddings: (N, D) of length one.
+        strangeness: (N,) log odds that it is none of what the model knows; NaN where that was not measured.
         usable: (N,) whether the plane's quality flags pass.
     """
 
@@ -31,6 +31,7 @@ class PredictionTable:
     subject_ids: np.ndarray
     probabilities: np.ndarray
     embeddings: np.ndarray
+    strangeness: np.ndarray
     usable: np.ndarray
 
 
@@ -43,14 +44,16 @@ def read_predictions(
         rows = rows.filter(subject_id__in=subject_ids)
     if id_range is not None:
         rows = rows.filter(id__range=id_range)
-    values = list(rows.values_list("id", "subject_id", "probabilities", "embedding", "subject__plane__usable"))
+    columns = ("id", "subject_id", "probabilities", "embedding", "strangeness", "subject__plane__usable")
+    values = list(rows.values_list(*columns))
     K = len(model.class_names)
     return PredictionTable(
         ids=np.array([v[0] for v in values], dtype=np.int64),
         subject_ids=np.array([v[1] for v in values], dtype=np.int64),
         probabilities=np.array([v[2] for v in values], dtype=np.float64).reshape(-1, K),
         embeddings=_unit(np.array([v[3] for v in values], dtype=np.float32)),
-        usable=np.array([v[4] is not False for v in values], dtype=bool),
+        strangeness=np.array([v[4] for v in values], dtype=np.float64),
+        usable=np.array([v[5] is not False for v in values], dtype=bool),
     )
 
 
@@ -73,7 +76,7 @@ def read_pool(model: ModelVersion, *, leave_out: np.ndarray, most: int = 20_000)
 
 def acceptance_scores(model: ModelVersion, table: PredictionTable, *, ood_p_min: float) -> np.ndarray:
     """(N,) mean softmax of the predicted answer; -1 where other rules would never accept it anyway."""
-    allowed = (out_of_distribution(model).p_values(table.embeddings) >= ood_p_min) & table.usable
+    allowed = (in_distribution(model, table) >= ood_p_min) & table.usable
     return np.where(allowed, table.probabilities.max(axis=1, initial=0.0), -1.0)
 
 
@@ -86,28 +89,9 @@ def read_strata(subject_ids: Sequence[int], *, stratify_by: str) -> list[str]:
     return [found.get(pk) or "" for pk in subject_ids]
 
 
-@lru_cache(maxsize=2)
-def _out_of_distribution(model_id: int, trained: int) -> OutOfDistribution:
-    """Depends on the model alone: on the embeddings of what it was trained on and of what it held out.
-
-    The groups that subjects are compared with are the model's own answers.
-    """
-    del trained
-    model = ModelVersion.objects.get(pk=model_id)
-    held_out = set(model.card.get("held_out", []))
-    seen = read_predictions(model, subject_ids=model.card.get("trained_on", []))
-    is_held_out = np.isin(seen.subject_ids, list(held_out))
-    return fit_out_of_distribution(
-        seen.embeddings[~is_held_out],
-        seen.embeddings[is_held_out],
-        groups=seen.probabilities[~is_held_out].argmax(axis=1),
-    )
-
-
-def out_of_distribution(model: ModelVersion) -> OutOfDistribution:
-    """The model's own measure of distance from what it knows. Needs predictions of its training subjects."""
-    known = Prediction.objects.filter(model_version=model, subject_id__in=model.card.get("trained_on", [])).count()
-    return _out_of_distribution(model.pk, known)
+def in_distribution(model: ModelVersion, table: PredictionTable) -> np.ndarray:
+    """(N,) p-values of being like what the model knows, from the strangeness of known subjects on its card."""
+    return out_of_distribution_p_values(table.strangeness, model.card.get("known_strangeness", []))
 
 
 def count_routes(policy: RoutingPolicy) -> dict[str, int]:

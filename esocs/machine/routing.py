@@ -153,9 +153,7 @@ def route_predictions(*, policy: RoutingPolicy, first: int, last: int) -> Callab
     model = policy.model_version
     table = queries.read_predictions(model, id_range=(first, last))
     reserved = set(ReservedSubject.objects.filter(workflow=model.workflow).values_list("subject_id", flat=True))
-    known = queries.out_of_distribution(model)
-    distances = known.distances(table.embeddings)
-    ood_p = known.p_values_at(distances)
+    ood_p = queries.in_distribution(model, table)
     calibrated = apply_temperature(table.probabilities, model.temperature or 1.0)
     bits = expected_information(calibrated)
     answers = table.probabilities.argmax(axis=1).tolist()
@@ -188,7 +186,7 @@ def route_predictions(*, policy: RoutingPolicy, first: int, last: int) -> Callab
                 score=float(table.probabilities[i, answer]),
                 probability=float(calibrated[i, answer]),
                 ood_p=float(ood_p[i]),
-                ood_distance=float(distances[i]),
+                ood_distance=None if np.isnan(table.strangeness[i]) else float(table.strangeness[i]),
                 information_bits=float(bits[i]),
             )
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from classifier.errors import EsocsError
+from classifier.selection import enough_for_calibration, least_accepted
 
 Decision = Literal["accept", "volunteers", "experts", "audit"]
 
@@ -55,6 +56,29 @@ class RoutingSettings:
     def alphas(self, answers: Sequence[str]) -> dict[int, float]:
         """Index of an answer → its own alpha."""
         return {answers.index(text): alpha for text, alpha in self.alpha_by_answer.items()}
+
+
+LARGEST_CALIBRATION_SHARE = 0.25
+
+
+def calibration_size(*, subjects: int, alpha: float, delta: float) -> int:
+    """How many of a workflow's subjects to set aside for calibration, when nobody says: at most a quarter of them."""
+    return min(enough_for_calibration(alpha=alpha, delta=delta), int(LARGEST_CALIBRATION_SHARE * subjects))
+
+
+def describe_calibration(*, size: int, alpha: float, delta: float) -> str:
+    """What a blind sample of this size can certify, in a sentence for who has to label it."""
+    least = least_accepted(errors=0, alpha=alpha, delta=delta)
+    enough = enough_for_calibration(alpha=alpha, delta=delta)
+    promise = f"at most {alpha:.3g} wrong among the accepted, at a risk of {delta:.3g}"
+    if size < least:
+        return (
+            f"{size:,} blind subjects cannot certify any threshold for {promise}: that takes {least:,} "
+            "without an error. Nothing will be accepted. Reserve more, or allow a larger alpha."
+        )
+    if size < enough:
+        return f"{size:,} blind subjects certify {promise}, but accept fewer than {enough:,} would."
+    return f"{size:,} blind subjects certify {promise}."
 
 
 def read_settings(routing: dict[str, Any], *, answers: Sequence[str] | None = None) -> RoutingSettings:

@@ -174,7 +174,7 @@ def train_challenger(
     )
     model = run.model_version or _train(run, configuration, report_progress)
     # An attempt that ended after the training and before these predictions left them to this one.
-    _predict_known(model)
+    _predict_blind_sample(model)
     return model
 
 
@@ -254,6 +254,7 @@ def _seen(trained: TrainedNetwork) -> dict[str, Any]:
     return {
         "trained_on": [int(pk) for pk in trained.trained_ids],
         "held_out": [int(pk) for pk in trained.hold_out.subject_ids],
+        "known_strangeness": [round(float(value), 5) for value in trained.known_strangeness],
     }
 
 
@@ -267,11 +268,11 @@ def _gather_planes(subject_ids: list[int]) -> np.ndarray:
     return np.stack([found[pk] for pk in subject_ids])
 
 
-def _predict_known(model: ModelVersion) -> None:
-    """Predict what the model was trained on (its measure of distance) and the blind sample (its calibration)."""
+def _predict_blind_sample(model: ModelVersion) -> None:
+    """Predict the reserved sample, on which the model is calibrated and compared."""
     calibration = machine_queries.list_reserved(model.workflow_id, ReservedSubject.Purpose.CALIBRATION)
     known = set(Prediction.objects.filter(model_version=model).values_list("subject_id", flat=True))
-    wanted = [pk for pk in (*model.card["trained_on"], *calibration) if pk not in known]
+    wanted = [pk for pk in calibration if pk not in known]
     for shard, members in prediction.subject_planes(wanted):
         prediction.predict_subjects(model=model, shard=shard, subjects=members)()
 

@@ -2,8 +2,8 @@
 
 Each class of the simulated survey is left out of a training of its own, and with it whatever holds its light: hard
 objects blended with it, and, for the classes that bodies of artifacts and of bad spectra are drawn from, those. A
-third of the known that were not trained on fit the p-value, the rest tell how often it raises a false alarm; each
-peer's threshold is the one that raises one in a hundred among the same third. `--size` is the number of objects of
+half of the known that were not trained on fit the p-value, the rest tell how often it raises a false alarm; each
+peer's threshold is the one that raises one in a hundred among the same half. `--size` is the number of objects of
 each kind.
 """
 
@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from classifier.calibration import fit_out_of_distribution
+from classifier.calibration import out_of_distribution_p_values
 from classifier.networks import Network
+from classifier.strangeness import fit_strangeness, measure_strangeness
 from classifier.training import IMAGE_TRAINING, SPECTRUM_TRAINING, TrainingConfig, train
 from esocs.demo.survey.difficulty import Kind
 from tests.benchmarks.report import parse_arguments, print_result, print_table
@@ -68,23 +69,19 @@ def measure(sky: Sky, left_out: int, config: TrainingConfig, *, steps: int) -> d
     known = sky.take(~holds_light(sky, left_out))
     count = len(known.labels)
     learned = known.take(np.arange(round(TRAINED_SHARE * count)))
-    fitted, tested = np.split(np.arange(len(learned.labels), count), [(count - len(learned.labels)) // 3])
+    fitted, tested = np.split(np.arange(len(learned.labels), count), [(count - len(learned.labels)) // 2])
     network = train(
         learned.samples(), replace(config, hold_out_share=0.0, seed=1, least_steps=steps, most_steps=steps)
     ).networks[0]
-    logits, embeddings = zip(
-        *(look(network, planes) for planes in (learned.planes, known.planes[fitted], known.planes[tested])),
-        strict=True,
-    )
-    odd_logits, odd_embeddings = look(network, strange.planes)
-    ours = fit_out_of_distribution(embeddings[0], embeddings[1], groups=logits[0].argmax(axis=1))
+    odd = measure_ours(network, learned, known.take(np.concatenate((fitted, tested))), strange, apart=len(fitted))
+    logits = [look(network, planes) for planes in (strange.planes, known.planes[fitted], known.planes[tested])]
     rates = {
-        "p < 0.01": float((ours.p_values(odd_embeddings) < ALARM).mean()),
-        "false alarms": float((ours.p_values(embeddings[2]) < ALARM).mean()),
+        "p < 0.01": float((odd[0] < ALARM).mean()),
+        "false alarms": float((odd[1] < ALARM).mean()),
     }
     for name, score in (("energy", energy), ("softmax", unsureness)):
         threshold = np.quantile(score(logits[1]), 1 - ALARM)
-        rates[name] = float((score(odd_logits) > threshold).mean())
+        rates[name] = float((score(logits[0]) > threshold).mean())
     rates["known accuracy"] = float(
         (logits[2].argmax(axis=1) == np.searchsorted(np.unique(learned.labels), known.labels[tested])).mean()
     )
@@ -98,12 +95,27 @@ def holds_light(sky: Sky, class_index: int) -> NDArray[np.bool_]:
     return (sky.labels == class_index) | (sky.hard & (sky.second == class_index)) | np.isin(sky.labels, defects)
 
 
+def measure_ours(
+    network: Network, learned: Sky, known: Sky, strange: Sky, *, apart: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """p-values of the strange and of the known after the first `apart`, which are what they are compared with."""
+    every = np.arange(len(learned.labels))
+    _, groups = np.unique(learned.labels, return_inverse=True)
+    fit_strangeness(
+        network, learned.planes, positions=every, groups=groups, steps=IMAGE_TRAINING.strangeness_steps, seed=1
+    )
+    odd, fresh = (
+        measure_strangeness(network, sky.planes, np.arange(len(sky.labels))).astype(np.float64)
+        for sky in (strange, known)
+    )
+    return tuple(out_of_distribution_p_values(values, fresh[:apart]) for values in (odd, fresh[apart:]))  # type: ignore[return-value]
+
+
 @torch.inference_mode()
-def look(network: Network, planes: NDArray[np.float16]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(N, K) logits and (N, D) embeddings, the latter as a database in half precision gives them back."""
-    seen = [network(torch.from_numpy(planes[i : i + 64])) for i in range(0, len(planes), 64)]
-    embeddings = torch.cat([embedding for _, embedding in seen]).half().float()
-    return torch.cat([logits["T0"] for logits, _ in seen]).numpy(), embeddings.numpy()
+def look(network: Network, planes: NDArray[np.float16]) -> NDArray[np.float32]:
+    """(N, K) logits."""
+    seen = [network(torch.from_numpy(planes[i : i + 64]))[0]["T0"] for i in range(0, len(planes), 64)]
+    return torch.cat(seen).numpy()
 
 
 def energy(logits: NDArray[np.float32]) -> NDArray[np.float32]:

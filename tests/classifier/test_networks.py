@@ -42,7 +42,7 @@ def test_a_network_gives_logits_per_question_and_an_embedding_of_length_one(netw
 @pytest.mark.parametrize("shape", [(2, 128, 128), (2, 2, 1024)])
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf, 6e4, -1e3])
 def test_no_plane_makes_an_output_that_is_not_finite(shape, value):
-    name = "image-convnext-2" if len(shape) == 3 and shape[1] == 128 else "spectrum-convnext-2"
+    name = "image-convnext-3" if len(shape) == 3 and shape[1] == 128 else "spectrum-convnext-3"
     network = build_network(name, {"answers": {"T0": 3}, **TINY_IMAGE}).eval()
     logits, embedding = network(torch.full(shape, value))
     assert torch.isfinite(logits["T0"]).all()
@@ -134,8 +134,8 @@ def test_an_unknown_architecture_is_refused_by_name():
 
 
 def test_unknown_arguments_are_refused():
-    with pytest.raises(UnknownArchitectureError, match="image-convnext-2"):
-        build_network("image-convnext-2", {"answers": {"T0": 2}, "heads": 8})
+    with pytest.raises(UnknownArchitectureError, match="image-convnext-3"):
+        build_network("image-convnext-3", {"answers": {"T0": 2}, "heads": 8})
 
 
 @pytest.mark.parametrize("size", sorted(SIZES))

@@ -41,7 +41,7 @@ SPECTRA = replace(
     learning_rate=1e-2,
     matrix_learning_rate=5e-2,
 )
-BRIEF = replace(IMAGES, least_steps=3, most_steps=3)
+BRIEF = replace(IMAGES, least_steps=3, most_steps=3, strangeness_steps=3)
 
 
 def test_it_learns_three_forms_from_sixty_images():
@@ -101,6 +101,18 @@ def test_held_out_subjects_teach_nothing():
         assert torch.equal(value, again.networks[0].state_dict()[name])
 
 
+def test_the_strangeness_of_known_subjects_is_measured_on_those_that_did_not_teach_it():
+    samples = blob_samples(60)
+    trained = train(samples, BRIEF)
+    known = trained.known_strangeness
+    assert len(trained.hold_out.subject_ids) < len(known) < 30
+    assert (np.diff(known) >= 0).all()
+    everywhere = Predictor(trained.networks, questions=(SHAPE,), device="cpu").predict(samples.planes).strangeness
+    held_out = np.isin(samples.subject_ids, trained.hold_out.subject_ids)
+    assert np.isin(known.round(4), everywhere.round(4)).mean() > 0.9
+    assert np.isin(everywhere[held_out].round(4), known.round(4)).mean() > 0.9
+
+
 def test_every_subject_seen_is_remembered_the_held_out_included():
     samples = blob_samples(30)
     assert train(samples, BRIEF).trained_ids.tolist() == samples.subject_ids.tolist()
@@ -157,7 +169,7 @@ def test_a_single_answer_is_nothing_to_learn():
 
 
 def test_spectra_are_refused_by_an_image_training():
-    with pytest.raises(TrainingDataError, match="image-convnext-2"):
+    with pytest.raises(TrainingDataError, match="image-convnext-3"):
         train(line_samples(12), BRIEF)
 
 

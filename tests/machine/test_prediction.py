@@ -39,6 +39,7 @@ def rows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {
         "probabilities": rng.dirichlet(np.ones(3), count).astype(np.float32),
         "embeddings": embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True),
+        "strangeness": rng.normal(size=count).astype(np.float32),
     }
 
 
@@ -49,6 +50,7 @@ def test_what_is_copied_is_read_back_number_for_number() -> None:
     copy_predictions(model_version_id=model.pk, subject_ids=np.array(pool), **written)
     stored = list(Prediction.objects.filter(model_version=model).order_by("subject_id"))
     assert [row.subject_id for row in stored] == pool
+    assert [row.strangeness for row in stored] == [float(value) for value in written["strangeness"]]
     for row, probabilities, embedding in zip(stored, written["probabilities"], written["embeddings"], strict=True):
         assert row.probabilities == [float(p) for p in probabilities]
         # pgvector writes as many digits as tell a half-precision number from its neighbours.

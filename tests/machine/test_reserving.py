@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 
 from esocs.machine import queries, services
 from esocs.machine.models import ReservedSubject
@@ -62,3 +63,12 @@ def test_workflows_reserve_for_themselves() -> None:
     reserved = services.reserve_samples(workflow=second, seed=2, calibration=2)
     assert ReservedSubject.objects.filter(workflow=second).count() == 4
     assert len(reserved["seed"]) == 2
+
+
+def test_the_command_reserves_what_the_workflow_asks_for_and_says_what_it_certifies(capsys) -> None:
+    workflow = make_workflow()
+    make_pool(workflow, 400)
+    call_command("reserve", project=str(workflow.project_id))
+    assert len(queries.list_reserved(workflow.pk, "seed")) == 100
+    assert len(queries.list_reserved(workflow.pk, "calibration")) == 100
+    assert "cannot certify any threshold" in capsys.readouterr().out

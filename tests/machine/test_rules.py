@@ -121,3 +121,17 @@ def test_the_audits_draws_are_uniform_and_differ_between_policies() -> None:
     for row in np.sort(draws, axis=1):
         assert np.abs(row - (np.arange(4000) + 0.5) / 4000).max() < 1.95 / np.sqrt(4000)
     assert abs(np.corrcoef(draws)[0, 1]) < 0.06
+
+
+def test_the_calibration_sample_follows_from_alpha_and_delta_and_stays_a_quarter_of_a_small_workflow() -> None:
+    assert rules.calibration_size(subjects=100_000, alpha=0.01, delta=0.05) == 4 * 299
+    assert rules.calibration_size(subjects=100_000, alpha=0.05, delta=0.05) == 4 * 59
+    assert rules.calibration_size(subjects=1000, alpha=0.01, delta=0.05) == 250
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(298, "Nothing will be accepted"), (299, "fewer than 1,196"), (1196, "at a risk of 0.05.")],
+)
+def test_whoever_reserves_is_told_what_the_sample_can_certify(size: int, said: str) -> None:
+    assert said in rules.describe_calibration(size=size, alpha=0.01, delta=0.05)

@@ -57,14 +57,14 @@ def make_model(
         weights_sha256="0" * 64,
         class_names=list(class_names),
         training_prior=[1 / len(class_names)] * len(class_names),
-        card={"trained_on": seen, "held_out": seen[::5]},
+        card={"trained_on": seen, "held_out": seen[::5], "known_strangeness": np.linspace(-3, 0, 199).tolist()},
     )
 
 
 def predict(
     model: ModelVersion, answers: dict[int, int], *, score: float | dict[int, float] = 0.98, strange: bool = False
 ) -> None:
-    """Predictions of the given answers at the given scores; strange ones lie far from the rest."""
+    """Predictions of the given answers at the given scores; strange ones are like nothing known."""
     K = len(model.class_names)
     rows = []
     for subject_id, answer in answers.items():
@@ -79,6 +79,7 @@ def predict(
                 model_version=model,
                 probabilities=probabilities.tolist(),
                 embedding=embedding.tolist(),
+                strangeness=3.0 if strange else -3.0,
             )
         )
     Prediction.objects.bulk_create(rows)
