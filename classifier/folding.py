@@ -65,8 +65,9 @@ class FoldedBlock(nn.Module):
         super().__init__()
         norm, expand, reduce = block.norm, block.expand, block.reduce
         self.depthwise = block.depthwise.to(dtype)
-        self.expand = nn.Linear(expand.in_features, expand.out_features)
-        self.reduce = nn.Linear(reduce.in_features, reduce.out_features)
+        # Without a first draw of weights: predicting must not move the caller's random numbers.
+        self.expand = nn.utils.skip_init(nn.Linear, expand.in_features, expand.out_features)  # type: ignore[no-untyped-call]  # untyped in torch
+        self.reduce = nn.utils.skip_init(nn.Linear, reduce.in_features, reduce.out_features)  # type: ignore[no-untyped-call]  # untyped in torch
         with torch.no_grad():
             # expand(w n + b) = (expand.weight w) n + (expand.weight b + expand.bias), n the bare norm.
             self.expand.weight.copy_(expand.weight * norm.weight)

@@ -69,7 +69,7 @@ def fit_strangeness(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         for layer in (*head.hidden, head.groups):
-            layer.reset_parameters()  # type: ignore[operator]  # a ModuleList does not say that these are linear
+            layer.reset_parameters()
         low, middle, high = torch.quantile(known, torch.tensor([0.16, 0.5, 0.84]), dim=0)
         head.centre.copy_(middle)
         head.scatter.copy_(((high - low) / 2).clamp(min=SMALLEST_SCATTER))
