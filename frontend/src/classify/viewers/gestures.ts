@@ -118,7 +118,7 @@ export class Gestures {
   /** Whoever began to draw with the first finger learns that it was the first of two. */
   private takeBack(): void {
     for (const pointerId of this.pointers.keys()) {
-      const target = this.host.querySelector("svg") ?? this.host;
+      const target = this.host.querySelector("#overlay") ?? this.host;
       target.dispatchEvent(new PointerEvent("pointercancel", { pointerId, bubbles: false }));
     }
   }
