@@ -29,16 +29,6 @@ export function pixelScale(plane: SkyPlane): number {
   return 3600 * Math.sqrt(Math.abs(plane.cd11 * plane.cd22 - plane.cd12 * plane.cd21));
 }
 
-/** Degrees clockwise from the picture's up to north, and whether east lies to the left of north. */
-export function compass(plane: SkyPlane): { north: number; eastLeft: boolean } {
-  const determinant = plane.cd11 * plane.cd22 - plane.cd12 * plane.cd21;
-  // The direction in which eta grows and xi does not.
-  const x = -plane.cd12 / determinant;
-  const y = plane.cd11 / determinant;
-  // y counts downwards, so a picture with east to the left has a matrix of positive determinant.
-  return { north: (Math.atan2(x, -y) * 180) / Math.PI, eastLeft: determinant > 0 };
-}
-
 /** Digits after the point so that a step of the last is about a tenth of a pixel. */
 function digitsFor(step: number): number {
   return Math.min(6, Math.max(0, Math.ceil(-Math.log10(step / 10))));
