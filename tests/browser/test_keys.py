@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from esocs.crowd.models import Classification
 from esocs.projects.models import Workflow
+from tests.browser.conftest import PHONE
 from tests.browser.sitting import make_picture_workflow, open_page, shown_subject, wait_until_saved
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,3 +93,48 @@ def test_a_key_belongs_to_the_control_that_has_the_focus(page: Page, workflow: W
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("button", name="Elliptical")).to_be_focused()
     assert shown_subject(page) == shown
+
+
+def swipe(page: Page, from_x: float, to_x: float) -> None:
+    """A finger drawn across the picture, as a touch screen tells it."""
+    box = page.locator("#viewer").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    devtools = page.context.new_cdp_session(page)
+    for kind, x in (("touchStart", from_x), ("touchMove", (from_x + to_x) / 2), ("touchMove", to_x)):
+        points = [{"x": box["x"] + x * box["width"], "y": y}]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_swipes_skip_take_back_and_answer_as_the_volunteer_chooses(
+    chromium: Browser, site: str, workflow: Workflow
+) -> None:
+    context = chromium.new_context(base_url=site, viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    open_page(page, workflow)
+    skipped = shown_subject(page)
+    swipe(page, 0.8, 0.2)
+    expect(page.locator("#classify")).not_to_have_attribute("data-subject", skipped)
+    answered = shown_subject(page)
+    page.get_by_role("button", name="Elliptical").tap()
+    wait_until_saved(page, 1)
+    swipe(page, 0.2, 0.8)
+    expect(page.locator("#classify")).to_have_attribute("data-subject", answered)
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+    page.get_by_role("button", name="Swipes and keys").tap()
+    page.get_by_label("Swipe to the right").select_option(label="Give answer 2")
+    page.get_by_role("button", name="Close").tap()
+    swipe(page, 0.2, 0.8)
+    expect(page.locator("#classify")).not_to_have_attribute("data-subject", answered)
+    expect(page.locator("#saving")).to_have_text("All answers saved")
+    counted = Classification.objects.get(counted=True)
+    assert (str(counted.subject_id), counted.annotations[0]["value"]) == (answered, 1)
+    # A picture that is zoomed in is moved, not answered.
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+    shown = shown_subject(page)
+    page.get_by_role("button", name="Zoom in").tap()
+    swipe(page, 0.2, 0.8)
+    assert shown_subject(page) == shown
+    page.goto("about:blank")
+    context.close()

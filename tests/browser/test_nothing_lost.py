@@ -116,7 +116,11 @@ def test_fifty_answers_without_a_connection_and_back(
         expect(page.locator("#saving")).to_have_text(SAVED)
         assert len(given) < 14
         assert subject in given
-    page.wait_for_load_state("networkidle")
+    # Each picture that was shown, is shown or waits has come by now.
+    page.wait_for_function(
+        "n => performance.getEntriesByType('resource').filter((one) => one.name.includes('/media/')).length >= n",
+        arg=len(given) + 52,
+    )
     before = Classification.objects.count()
     page.context.set_offline(True)
     for number in range(50):
@@ -184,7 +188,7 @@ def test_an_error_or_a_time_out_before_or_after_the_answer_was_stored(
 
 def test_an_answer_is_taken_back_and_given_anew(page: Page, workflow: Workflow) -> None:
     open_page(page, workflow)
-    undo = page.get_by_role("button", name="Undo")
+    undo = page.get_by_role("button", name="Undo", exact=True)
     expect(undo).to_have_attribute("aria-disabled", "true")
     first = answer(page, "1")
     after = shown_subject(page)
@@ -222,7 +226,7 @@ def test_after_half_a_minute_an_answer_stands(page: Page, workflow: Workflow) ->
     page.clock.install()
     open_page(page, workflow)
     answer(page, "1")
-    undo = page.get_by_role("button", name="Undo")
+    undo = page.get_by_role("button", name="Undo", exact=True)
     page.clock.fast_forward(29_000)
     expect(undo).to_have_attribute("aria-disabled", "false")
     page.clock.fast_forward(2_000)

@@ -103,6 +103,11 @@ export class Keyboard {
     return [...this.actions.values()];
   }
 
+  /** Do what an action does, as its key would. */
+  run(id: string): void {
+    if (!document.querySelector("dialog[open]")) this.actions.get(id)?.run();
+  }
+
   /** The keys that do something at present, for captions and `aria-keyshortcuts`; none when switched off. */
   keysOf(id: string): readonly string[] {
     const action = this.actions.get(id);

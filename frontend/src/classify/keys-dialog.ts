@@ -2,6 +2,7 @@
 
 import { t } from "../shared/i18n";
 import { keyOf, type Action, type Keyboard } from "./keyboard";
+import { DIRECTIONS, type Direction, type Swipes } from "./swipes";
 
 const NAMES: Record<string, string> = {
   ArrowLeft: "←",
@@ -30,6 +31,7 @@ export class KeysDialog {
   constructor(
     private readonly dialog: HTMLDialogElement,
     private readonly keyboard: Keyboard,
+    private readonly swipes: Swipes,
   ) {
     this.list = this.find("[data-key-list]", HTMLElement);
     this.status = this.find("[data-key-status]", HTMLElement);
@@ -45,6 +47,8 @@ export class KeysDialog {
     });
     this.find("[data-key-reset]", HTMLButtonElement).addEventListener("click", () => {
       keyboard.resetKeys();
+      swipes.reset();
+      this.render();
       this.say(t("All keys are as they were in the beginning."));
     });
     dialog.addEventListener("keydown", (event) => {
@@ -88,6 +92,7 @@ export class KeysDialog {
     for (const action of this.keyboard.all)
       groups.set(action.group, [...(groups.get(action.group) ?? []), action]);
     this.list.replaceChildren(
+      ...this.swiping(),
       ...[...groups].flatMap(([name, actions]) => {
         const heading = document.createElement("h3");
         heading.textContent = name;
@@ -99,6 +104,35 @@ export class KeysDialog {
     );
     this.characters.checked = this.keyboard.charactersOn;
     if (focused) this.buttonOf(focused)?.focus();
+  }
+
+  /** What swipes across the picture do: any answer, or what skips and takes back. */
+  private swiping(): HTMLElement[] {
+    const heading = document.createElement("h3");
+    heading.textContent = t("Swiping");
+    const list = document.createElement("ul");
+    list.className = "key-list";
+    const names: Record<Direction, string> = {
+      left: t("Swipe to the left"),
+      right: t("Swipe to the right"),
+    };
+    const actions = this.keyboard.all.filter((action) => /^(answer-\d|skip$|undo$)/.test(action.id));
+    for (const direction of DIRECTIONS) {
+      const item = document.createElement("li");
+      const label = document.createElement("label");
+      const select = document.createElement("select");
+      select.className = "input";
+      select.dataset.swipe = direction;
+      select.append(new Option(t("nothing"), ""), ...actions.map((one) => new Option(one.label, one.id)));
+      select.value = this.swipes.of(direction);
+      select.addEventListener("change", () => {
+        this.swipes.choose(direction, select.value);
+      });
+      label.append(names[direction], select);
+      item.append(label);
+      list.append(item);
+    }
+    return [heading, list];
   }
 
   private row(action: Action): HTMLElement {

@@ -6,6 +6,7 @@ import { Keyboard, type Action } from "./keyboard";
 import { KeysDialog } from "./keys-dialog";
 import { openOutbox } from "./outbox";
 import { Session } from "./session";
+import { Swipes } from "./swipes";
 import type { PageData } from "./types";
 import { View } from "./view";
 import "./viewers/viewer.css";
@@ -68,7 +69,14 @@ function pageActions(session: Session, help: () => void): Action[] {
 
 function setUpKeys(view: View, session: Session): void {
   const keyboard = new Keyboard({ viewer: view.viewer, drawing: session.stage.overlay });
-  const dialog = new KeysDialog(view.keys, keyboard);
+  const swipes = new Swipes(
+    view.viewer,
+    () => session.showsAll,
+    (action) => {
+      keyboard.run(action);
+    },
+  );
+  const dialog = new KeysDialog(view.keys, keyboard, swipes);
   const help = (): void => {
     dialog.show();
   };

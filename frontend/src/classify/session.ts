@@ -116,6 +116,23 @@ export class Session {
     await Promise.all([this.fetchMore(), this.sender.drain()]);
   }
 
+  /** Whether a picture is shown whole, and a finger on it neither draws nor moves it. */
+  get showsAll(): boolean {
+    const { stage } = this;
+    if (stage.kind !== "picture" || stage.pointerUse !== "view") return false;
+    const { width, height } = stage.naturalSize();
+    const { clientWidth, clientHeight } = this.view.viewer;
+    return [
+      { x: 0, y: 0 },
+      { x: width, y: height },
+    ].every((corner) => {
+      const place = stage.toScreen({ ...corner, frame: stage.frame });
+      if (!place) return false;
+      // A pixel more or less: the picture fills the stage in one direction.
+      return place.x > -2 && place.y > -2 && place.x < clientWidth + 2 && place.y < clientHeight + 2;
+    });
+  }
+
   /** Put the present subject aside without an answer. */
   skip(): void {
     if (!this.current || this.closed) return;

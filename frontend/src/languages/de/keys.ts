@@ -3,6 +3,10 @@ import type { Catalogue } from "../../shared/i18n";
 export const keys: Catalogue = {
   Answer: "Antworten",
   Page: "Seite",
+  Swiping: "Wischen",
+  "Swipe to the left": "Nach links wischen",
+  "Swipe to the right": "Nach rechts wischen",
+  nothing: "nichts",
   "Give answer {number}": "Antwort {number} geben",
   "Go to the next answer": "Zur nächsten Antwort gehen",
   "Go to the previous answer": "Zur vorigen Antwort gehen",
