@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -101,10 +103,13 @@ def swipe(page: Page, from_x: float, to_x: float) -> None:
     assert box is not None
     y = box["y"] + box["height"] / 2
     devtools = page.context.new_cdp_session(page)
-    for kind, x in (("touchStart", from_x), ("touchMove", (from_x + to_x) / 2), ("touchMove", to_x)):
-        points = [{"x": box["x"] + x * box["width"], "y": y}]
-        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    # The finger takes a tenth of a second, however long the machine takes to tell of it.
+    began = time.time()
+    way = [("touchStart", from_x), ("touchMove", (from_x + to_x) / 2), ("touchMove", to_x), ("touchEnd", None)]
+    for step, (kind, x) in enumerate(way):
+        points = [] if x is None else [{"x": box["x"] + x * box["width"], "y": y}]
+        event = {"type": kind, "touchPoints": points, "timestamp": began + step / 30}
+        devtools.send("Input.dispatchTouchEvent", event)
 
 
 def test_swipes_skip_take_back_and_answer_as_the_volunteer_chooses(

@@ -121,16 +121,9 @@ export class Session {
     const { stage } = this;
     if (stage.kind !== "picture" || stage.pointerUse !== "view") return false;
     const { width, height } = stage.naturalSize();
-    const { clientWidth, clientHeight } = this.view.viewer;
-    return [
-      { x: 0, y: 0 },
-      { x: width, y: height },
-    ].every((corner) => {
-      const place = stage.toScreen({ ...corner, frame: stage.frame });
-      if (!place) return false;
-      // A pixel more or less: the picture fills the stage in one direction.
-      return place.x > -2 && place.y > -2 && place.x < clientWidth + 2 && place.y < clientHeight + 2;
-    });
+    const box = stage.boxOf(stage.frame);
+    // A few percent more: where a picture is zoomed in, a finger moves it.
+    return box !== null && stage.scale <= 1.05 * Math.max(box.width / width, box.height / height);
   }
 
   /** Put the present subject aside without an answer. */
