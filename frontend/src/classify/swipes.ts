@@ -29,17 +29,20 @@ export class Swipes {
   constructor(host: HTMLElement, isFree: () => boolean, run: (action: string) => void) {
     this.read();
     let start: { id: number; x: number; y: number; at: number } | null = null;
-    host.addEventListener("pointerdown", (event) => {
+    // Before the viewer, which keeps what it uses to itself.
+    const onDown = (event: PointerEvent): void => {
       const alone = event.pointerType === "touch" && event.isPrimary && isFree();
       start = alone ? { id: event.pointerId, x: event.clientX, y: event.clientY, at: event.timeStamp } : null;
-    });
-    host.addEventListener("pointerup", (event) => {
+    };
+    const onUp = (event: PointerEvent): void => {
       if (start?.id !== event.pointerId) return;
       const { x, y, at } = start;
       const direction = directionOf(event.clientX - x, event.clientY - y, event.timeStamp - at);
       start = null;
       if (direction && this.chosen[direction]) run(this.chosen[direction]);
-    });
+    };
+    host.addEventListener("pointerdown", onDown, { capture: true });
+    host.addEventListener("pointerup", onUp, { capture: true });
   }
 
   /** What a swipe does: an action's id, or nothing. */
