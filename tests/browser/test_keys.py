@@ -99,6 +99,7 @@ def test_a_key_belongs_to_the_control_that_has_the_focus(page: Page, workflow: W
 
 def swipe(page: Page, from_x: float, to_x: float) -> None:
     """A finger drawn across the picture, as a touch screen tells it."""
+    page.evaluate("scrollTo(0, 0)")
     box = page.locator("#viewer").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
@@ -122,14 +123,14 @@ def test_swipes_skip_take_back_and_answer_as_the_volunteer_chooses(
     swipe(page, 0.8, 0.2)
     expect(page.locator("#classify")).not_to_have_attribute("data-subject", skipped)
     answered = shown_subject(page)
-    page.get_by_role("button", name="Elliptical").tap()
+    page.get_by_role("button", name="Elliptical").click()
     wait_until_saved(page, 1)
     swipe(page, 0.2, 0.8)
     expect(page.locator("#classify")).to_have_attribute("data-subject", answered)
     expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
-    page.get_by_role("button", name="Swipes and keys").tap()
+    page.get_by_role("button", name="Swipes and keys").click()
     page.get_by_label("Swipe to the right").select_option(label="Give answer 2")
-    page.get_by_role("button", name="Close").tap()
+    page.get_by_role("button", name="Close").click()
     swipe(page, 0.2, 0.8)
     expect(page.locator("#classify")).not_to_have_attribute("data-subject", answered)
     expect(page.locator("#saving")).to_have_text("All answers saved")
@@ -138,7 +139,7 @@ def test_swipes_skip_take_back_and_answer_as_the_volunteer_chooses(
     # A picture that is zoomed in is moved, not answered.
     expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
     shown = shown_subject(page)
-    page.get_by_role("button", name="Zoom in").tap()
+    page.get_by_role("button", name="Zoom in").click()
     swipe(page, 0.2, 0.8)
     assert shown_subject(page) == shown
     page.goto("about:blank")
