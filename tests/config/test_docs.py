@@ -31,7 +31,16 @@ READ = re.compile(
     r'(?:\benv|Env\(\))\.\w+\(\s*"([A-Z_]+)"|environ(?:\.get\(|\.setdefault\(|\[)\s*"([A-Z_]+)"|getenv\("([A-Z_]+)"'
 )
 # Set by the system and by programs for their own kind: pytest's version, Django's settings and its switch for tests.
-NOT_OURS = {"HOME", "PATH", "PYTEST_VERSION", "XDG_RUNTIME_DIR", "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
+NOT_OURS = {
+    "DJANGO_ALLOW_ASYNC_UNSAFE",
+    "DJANGO_SETTINGS_MODULE",
+    "HOME",
+    "OMP_NUM_THREADS",
+    "PATH",
+    "PYTEST_VERSION",
+    "PYTEST_XDIST_WORKER",
+    "XDG_RUNTIME_DIR",
+}
 
 
 def name_of(path: Path) -> str:
