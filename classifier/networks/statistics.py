@@ -55,7 +55,9 @@ class ImageStatistics(nn.Module):
         x, y = np.meshgrid(axis, axis)
         rings = _harmonics(np.hypot(x, y), np.arctan2(y, x), RING_EDGES_PX, range(1, RING_HARMONICS + 1))
         fy, fx = np.meshgrid(np.fft.fftfreq(HALF) * HALF, np.arange(HALF // 2 + 1), indexing="ij")
-        annuli = _harmonics(np.hypot(fx, fy), np.arctan2(fy, fx), ANNULUS_EDGES, ANNULUS_HARMONICS)
+        # Of a real image's spectrum one half is kept: what lies on its edge is there with its mirror image.
+        once = np.where(fx == 0, 0.5, 1.0)
+        annuli = _harmonics(np.hypot(fx, fy), np.arctan2(fy, fx), ANNULUS_EDGES, ANNULUS_HARMONICS, counted=once)
         radius = np.hypot(x, y).ravel()
         edges = pairwise(RING_EDGES_PX)
         self.members = [torch.tensor(np.flatnonzero((radius >= a) & (radius < b))) for a, b in edges]
@@ -175,12 +177,17 @@ class SpectrumStatistics(nn.Module):
 
 
 def _harmonics(
-    radius: np.ndarray, angle: np.ndarray, edges: tuple[float, ...], orders: range | tuple[int, ...]
+    radius: np.ndarray,
+    angle: np.ndarray,
+    edges: tuple[float, ...],
+    orders: range | tuple[int, ...],
+    *,
+    counted: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """(pixels, rings * (1 + 2 orders)): a product with it gives each ring's mean and its Fourier components."""
     columns = []
     for inner, outer in pairwise(edges):
-        weight = ((radius >= inner) & (radius < outer)).astype(np.float64)
+        weight = counted * ((radius >= inner) & (radius < outer))
         weight /= weight.sum()
         columns.append(weight)
         for order in orders:

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from esocs.machine import queries, services
 from esocs.machine.models import ReservedSubject
 from tests.support.factories import make_workflow
+from tests.support.networks import make_shard
 from tests.support.predictions import make_pool
 
 pytestmark = pytest.mark.django_db
@@ -67,8 +68,8 @@ def test_workflows_reserve_for_themselves() -> None:
 
 def test_the_command_reserves_what_the_workflow_asks_for_and_says_what_it_certifies(capsys) -> None:
     workflow = make_workflow()
-    make_pool(workflow, 400)
+    make_shard(workflow, 40)
     call_command("reserve", project=str(workflow.project_id))
-    assert len(queries.list_reserved(workflow.pk, "seed")) == 100
-    assert len(queries.list_reserved(workflow.pk, "calibration")) == 100
+    assert len(queries.list_reserved(workflow.pk, "seed")) == 10
+    assert len(queries.list_reserved(workflow.pk, "calibration")) == 10
     assert "cannot certify any threshold" in capsys.readouterr().out
