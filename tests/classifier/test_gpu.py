@@ -97,13 +97,23 @@ class Late(torch.Tensor):
         return self
 
 
+class LateTorch:
+    """torch as the pipeline sees it: its zeros are late, those of a network's own are not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    @staticmethod
+    def zeros(*size: Any, **settings: Any) -> torch.Tensor:
+        return torch.zeros(*size, **settings).as_subclass(Late)
+
+
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes pipelines whose memory is late and whose graph replays the pass over the same input and output."""
     monkeypatch.setattr(gpu, "cuda", FakeCuda)
     monkeypatch.setattr(gpu, "pinned", lambda shape, dtype: torch.zeros(shape, dtype=dtype).as_subclass(Late))
-    zeros = torch.zeros
-    monkeypatch.setattr(gpu.torch, "zeros", lambda *a, **k: zeros(*a, **k).as_subclass(Late))
+    monkeypatch.setattr(gpu, "torch", LateTorch())
     record = gpu.GpuPipeline._record
 
     def record_and_replay(self: gpu.GpuPipeline) -> None:
