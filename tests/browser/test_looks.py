@@ -144,7 +144,7 @@ def open_settled(page: Page, name: str, address: str) -> None:
         stage = re.compile("spectrum" if "spectrum" in name else "picture")
         expect(page.locator("#classify")).to_have_attribute("data-stage", stage)
     if name == "classify-drawing":
-        expect(page.get_by_role("button", name="Point", exact=False).first).to_be_visible()
+        expect(page.locator("#task-step").get_by_text("Knot")).to_be_visible()
     page.evaluate("document.fonts.ready")
 
 

@@ -1,5 +1,6 @@
 // Turns a queued subject into something that can be painted at once: a decoded bitmap or parsed numbers.
 
+import { heldFile } from "./files";
 import type { SpectrumData, Subject } from "./types";
 import { decodePlane, type Plane } from "./viewers/plane";
 import { readSeries } from "./viewers/series";
@@ -26,8 +27,14 @@ const DRAWABLE = /^image\/(jpeg|png|gif|svg\+xml|webp|avif)$/;
 async function loadPicture(url: string): Promise<PictureFrame> {
   const image = new Image();
   image.decoding = "async";
-  image.src = url;
-  await image.decode();
+  const blob = heldFile(url);
+  const address = blob ? URL.createObjectURL(blob) : url;
+  try {
+    image.src = address;
+    await image.decode();
+  } finally {
+    if (blob) URL.revokeObjectURL(address);
+  }
   return { bitmap: await createImageBitmap(image), url, plane: null, planeLoaded: Promise.resolve() };
 }
 
@@ -83,7 +90,8 @@ export function readSpectrum(body: unknown): SpectrumData | null {
 async function loadSpectrum(url: string): Promise<Prepared | null> {
   // The plot's script comes beside the numbers, not after them.
   const loading = import("./viewers/spectrum-viewer");
-  const response = await fetch(url, { credentials: "same-origin" });
+  const held = heldFile(url);
+  const response = held ? new Response(held) : await fetch(url, { credentials: "same-origin" });
   if (!response.ok) return null;
   const body: unknown = await response.json();
   const data = readSpectrum(body) ?? readSeries(body);

@@ -1,5 +1,6 @@
 // The subjects that wait in this tab: at least three queued, the first two decoded ahead (DESIGN §6).
 
+import { fetchAhead } from "./files";
 import { prepare, type Prepared } from "./prepare";
 import type { Subject } from "./types";
 
@@ -74,7 +75,7 @@ export class SubjectQueue {
   }
 
   /** Fetch the files of what comes after that, one subject after another, so that a lost connection stops nobody. */
-  private async fetchAhead(): Promise<void> {
+  private async fetchFiles(): Promise<void> {
     if (this.fetching) return;
     this.fetching = true;
     try {
@@ -97,19 +98,15 @@ export class SubjectQueue {
     queueMicrotask(() => {
       void this.front.then(() => {
         for (const item of this.waiting.slice(0, this.decodeAhead)) item.entry ??= start(item.subject);
-        void this.fetchAhead();
+        if (this.decodeAhead > 0) void this.fetchFiles();
       });
     });
   }
 }
 
-/** Into the browser's own cache, where the viewer finds it later, with or without a connection. */
 async function fetchFiles(subject: Subject): Promise<void> {
   const pictures = subject.locations.flatMap((location) => Object.values(location));
-  for (const url of subject.spectrumUrl ? [subject.spectrumUrl] : pictures) {
-    const response = await fetch(url, { credentials: "same-origin", priority: "low" });
-    await response.arrayBuffer();
-  }
+  for (const url of subject.spectrumUrl ? [subject.spectrumUrl] : pictures) await fetchAhead(url);
 }
 
 /** Prepare a subject once more, after its picture failed. */

@@ -319,7 +319,7 @@ export class Session {
   }
 
   private async fetchMore(): Promise<void> {
-    if (this.fetching || this.closed) return;
+    if (this.fetching || this.closed || this.wanted === 0) return;
     this.fetching = true;
     try {
       const { workflow, urls } = this.page;
