@@ -117,9 +117,11 @@ def test_fifty_answers_without_a_connection_and_back(
         assert len(given) < 14
         assert subject in given
     # Each picture that was shown, is shown or waits has come by now.
+    queued = int(page.locator(SHELL).get_attribute("data-queued") or 0)
     page.wait_for_function(
-        "n => performance.getEntriesByType('resource').filter((one) => one.name.includes('/media/')).length >= n",
-        arg=len(given) + 52,
+        """n => new Set(performance.getEntriesByType("resource").map((one) => one.name)
+            .filter((name) => name.includes("/media/") && name.endsWith(".jpg"))).size >= n""",
+        arg=len(given) + 1 + queued,
     )
     before = Classification.objects.count()
     page.context.set_offline(True)
