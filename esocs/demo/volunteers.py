@@ -150,8 +150,13 @@ class Crowd:
             given = self._session(person)
             with self._lock:
                 self._away.discard(person.number)
-                # Somebody who twice in a row finds nothing new does not come again.
-                self._idle[person.number] = 0 if given else self._idle[person.number] + 1
+                # Somebody who twice in a row finds nothing new does not come again, unless others answer meanwhile:
+                # what they held, and did not settle, is free then.
+                self._idle[person.number] += 1
+                if given:
+                    self._idle[person.number] = 0
+                    for number, times in self._idle.items():
+                        self._idle[number] = min(times, 1)
                 if on_progress is not None:
                     on_progress(self.tally.answers)
 

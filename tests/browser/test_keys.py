@@ -83,7 +83,8 @@ def test_keys_of_one_character_can_be_switched_off(page: Page, workflow: Workflo
 def test_a_key_belongs_to_the_control_that_has_the_focus(page: Page, workflow: Workflow) -> None:
     open_page(page, workflow)
     shown = shown_subject(page)
-    slider = page.get_by_label("Brightness")
+    page.locator("summary").filter(has_text="Light and colour").click()
+    slider = page.get_by_label("Angle")
     slider.focus()
     page.keyboard.press("ArrowUp")
     expect(slider).to_be_focused()
