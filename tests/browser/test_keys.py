@@ -83,7 +83,6 @@ def test_keys_of_one_character_can_be_switched_off(page: Page, workflow: Workflo
 def test_a_key_belongs_to_the_control_that_has_the_focus(page: Page, workflow: Workflow) -> None:
     open_page(page, workflow)
     shown = shown_subject(page)
-    page.locator("summary").filter(has_text="Light and colour").click()
     slider = page.get_by_label("Angle")
     slider.focus()
     page.keyboard.press("ArrowUp")
