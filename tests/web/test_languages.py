@@ -152,6 +152,7 @@ def test_the_language_is_what_the_browser_asks_for_until_the_visitor_chooses(cli
     assert "Accept-Language" in home.headers["Vary"]
     assert '<html lang="de" dir="ltr"' in home.content.decode()
     assert "Eine Maschine sortiert das Archiv." in home.content.decode()
+    assert re.search(r'<script type="module" [^>]*src="/static/assets/language-de\.', home.content.decode())
     assert '<html lang="en"' in client.get("/", headers={"accept-language": "fr"}).content.decode()
 
     chosen = client.post("/language/", {"language": "de", "next": "/log-in/"})
