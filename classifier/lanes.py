@@ -11,14 +11,14 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from classifier.devices import DeviceMemoryError
+from classifier.devices import DeviceLostError, DeviceMemoryError
 from classifier.forward import Forward, PlaneSource, named_device_errors, ran_out_of_memory
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -61,11 +61,12 @@ class Lanes:
         size = self._even_size(len(source) - start)
         starts = iter(range(start, len(source), size))
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
+        over = threading.Event()
 
         def hand_out() -> None:
             if (position := next(starts, None)) is not None:
                 read = self._reader.submit(source.read, position, min(position + size, len(source)))
-                waiting.append((position, self._lanes.submit(self._compute, read)))
+                waiting.append((position, self._lanes.submit(self._compute, read, over)))
 
         for _ in range(self._size + self._read_ahead):
             hand_out()
@@ -75,6 +76,7 @@ class Lanes:
                 yield position, rows.result()
                 hand_out()
         finally:
+            over.set()
             for _, rows in waiting:
                 rows.cancel()
 
@@ -83,13 +85,18 @@ class Lanes:
         rounds = -(-count // (self.batch_size * self._size)) or 1
         return min(self.batch_size, max(SMALLEST_SHARE, -(-count // (rounds * self._size))))
 
-    def _compute(self, read: Future[NDArray[Any]]) -> NDArray[np.float32]:
+    def _compute(self, read: Future[NDArray[Any]], over: threading.Event) -> NDArray[np.float32]:
+        if over.is_set():
+            raise CancelledError
         planes = torch.from_numpy(read.result())
         while True:
             size = self.batch_size
             try:
                 with named_device_errors():
                     return torch.cat([self._forward(part) for part in torch.split(planes, size)]).numpy()
+            except DeviceLostError:
+                over.set()  # here: a lane would take its next batch to the failed device before the caller hears of it
+                raise
             except (MemoryError, RuntimeError) as error:
                 if not ran_out_of_memory(error):
                     raise

@@ -257,7 +257,7 @@ def test_answers_and_revisions_sent_at_once_count_once() -> None:
         ({"revises": "a", "revision": 0}, "metadata.revision"),
         ({"revises": "a", "revision": "2"}, "metadata.revision"),
         ({"revises": "a", "revision": True}, "metadata.revision"),
-        ({"revision": 10**9}, "metadata.revision"),
+        ({"revises": "a", "revision": 10**9}, "metadata.revision"),
     ],
 )
 def test_the_door_refuses_a_revision_that_makes_no_sense(client: Client, metadata: dict[str, Any], told: str) -> None:
