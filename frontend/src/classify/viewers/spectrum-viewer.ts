@@ -13,6 +13,7 @@ import { drawLines, lineNear, markLines, type MarkedLine } from "./line-marks";
 import type { SpectrumSettings } from "./settings";
 import { smooth, type Smoothed } from "./smoothing";
 import { SpectrumTools } from "./spectrum-tools";
+import { axisPower, withPower, writeUnit } from "./units";
 import { fromShown, roundSteps, toShown, type Shown } from "./wavelengths";
 
 /** Share of the flux values that the first view leaves out at either end, so that one cosmic ray does not flatten it. */
@@ -345,7 +346,7 @@ export class SpectrumViewer {
       flux == null
         ? t("no data")
         : writeNumber(flux, 4) + (error == null ? "" : ` ± ${writeNumber(error, 2)}`);
-    const unit = data.flux_unit && flux != null ? ` ${data.flux_unit}` : "";
+    const unit = data.flux_unit && flux != null ? ` ${writeUnit(data.flux_unit)}` : "";
     const line = near ? `\u2003${near.name}` : "";
     this.controls.read(`${this.writeX(x)}\u2003${value}${unit}${line}`, false);
   }
@@ -362,6 +363,13 @@ export class SpectrumViewer {
     const parts = [unit === "nm" ? "nm" : "Å", medium === "air" ? t("in air") : t("in vacuum")];
     if (this.settings.restFrame) parts.push(t("at rest for z = {z}", { z: redshift.toFixed(4) }));
     return t("Wavelength ({unit})", { unit: parts.join(", ") });
+  }
+
+  /** What the plain plot of other quantities never has: its titles are the file's own. */
+  private fluxPower(): number {
+    const { min, max } = this.plot.scales.y ?? {};
+    if (this.data?.labels) return 0;
+    return axisPower(Math.max(Math.abs(min ?? 0), Math.abs(max ?? 0)));
   }
 
   private size(): { width: number; height: number } {
@@ -414,11 +422,12 @@ export class SpectrumViewer {
           ...axis,
           label: (): string => {
             if (this.data?.labels) return this.data.labels.y;
-            return this.data?.flux_unit ? t("Flux ({unit})", { unit: this.data.flux_unit }) : t("Flux");
+            const unit = withPower(this.fluxPower(), writeUnit(this.data?.flux_unit ?? ""));
+            return unit ? t("Flux ({unit})", { unit }) : t("Flux");
           },
           size: 64,
           space: 44,
-          values: (_plot, ticks) => ticks.map(formatTick),
+          values: (_plot, ticks) => ticks.map((tick) => formatTick(tick / 10 ** this.fluxPower())),
         },
       ],
       series: [
