@@ -87,7 +87,7 @@ def get_budget(workflow: Workflow) -> Budget:
 
 
 def list_waiting(workflow: Workflow) -> QuerySet[Route]:
-    """Routed subjects, under the champion's newest policy, that people are to be asked about and that wait.
+    """Routed subjects, under the policy in force, that people are to be asked about and that wait.
 
     The blind audit comes first, because the alarm lives on it, then the experts', then the others, the most telling
     vote first.

@@ -16,6 +16,7 @@ from classifier.calibration import RELIABILITY_BINS
 from esocs.crowd.models import Classification, GoldStandard, SkillEpoch
 from esocs.jobs.services import enqueue
 from esocs.machine.models import ReliabilityCount, RoutingPolicy
+from esocs.machine.queries import list_policies_in_force
 
 # A subject has one label: an expert's before the volunteers'. What the model was trained on says nothing of it.
 _COUNT = """
@@ -52,12 +53,11 @@ GROUP BY 1, 2, 3
 
 
 def order_reliability() -> None:
-    """Order a count for each champion's newest policy whose workflow has other labels than at the last one.
+    """Order a count for each policy in force whose workflow has other labels than at the last one.
 
     The key names the newest classification, gold and skill epoch: the ledger refuses what was counted before.
     """
-    newest = RoutingPolicy.objects.filter(model_version__state="champion").order_by("model_version", "-number")
-    for policy in newest.distinct("model_version").select_related("model_version"):
+    for policy in list_policies_in_force():
         workflow_id = policy.model_version.workflow_id
         known = (
             Classification.objects.filter(workflow_id=workflow_id).aggregate(last=Max("id"))["last"],

@@ -24,7 +24,8 @@ from esocs.crowd.models import (
     SubjectStatus,
     TaskSummary,
 )
-from esocs.machine.models import ModelVersion, Prediction, Route
+from esocs.machine.models import Prediction, Route
+from esocs.machine.queries import policy_in_force
 from esocs.projects.models import Media, Subject, Workflow
 from esocs.projects.rules import answer_labels, list_questions, question_label
 
@@ -85,7 +86,7 @@ def summarise_workflow(workflow: Workflow) -> WorkflowSummary:
 
 
 def count_current_routes(workflow: Workflow) -> dict[str, int]:
-    """Where the champion's newest policy sends the workflow's subjects."""
+    """Where the policy in force sends the workflow's subjects."""
     policy = current_policy_id(workflow)
     if policy is None:
         return {}
@@ -94,9 +95,9 @@ def count_current_routes(workflow: Workflow) -> dict[str, int]:
 
 
 def current_policy_id(workflow: Workflow) -> int | None:
-    """The champion's newest policy."""
-    champions = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION)
-    return champions.order_by("-policies__number").values_list("policies__id", flat=True).first()
+    """The policy in force (`machine.queries.policy_in_force`)."""
+    policy = policy_in_force(workflow)
+    return policy.pk if policy else None
 
 
 def list_results(
@@ -131,7 +132,7 @@ def list_results(
 
 
 def list_accepted(workflow: Workflow, *, answer: int | None = None) -> QuerySet[Route]:
-    """What the machine answered alone, under the newest policy of the champion."""
+    """What the machine answered alone, under the policy in force."""
     rows = Route.objects.filter(policy_id=current_policy_id(workflow), decision=Route.Decision.ACCEPT)
     if answer is not None:
         rows = rows.filter(answer=answer)

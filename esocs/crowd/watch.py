@@ -20,7 +20,8 @@ from django.db.models.functions import Now
 from classifier.audit import AuditAlarm, watch_audit
 from esocs.crowd.answers import gold_answers
 from esocs.crowd.models import Classification, SubjectStatus
-from esocs.machine.models import ModelVersion, Route, RoutingPolicy, Threshold
+from esocs.machine.models import Route, RoutingPolicy, Threshold
+from esocs.machine.queries import list_policies_in_force
 from esocs.machine.withdrawal import withdraw_policy
 from esocs.projects.models import Workflow
 from esocs.projects.rules import list_questions
@@ -161,12 +162,8 @@ def _audited(policy: RoutingPolicy, workflow: Workflow) -> Iterator[Mapping[str,
 
 
 def list_watched() -> list[RoutingPolicy]:
-    """The policy in force of every workflow: the champion's newest, unless it is withdrawn."""
-    champions = ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION)
-    newest = RoutingPolicy.objects.filter(model_version=OuterRef("pk")).order_by("-number").values("pk")[:1]
-    in_force = champions.annotate(policy_id=Subquery(newest)).values("policy_id")
-    policies = RoutingPolicy.objects.filter(pk__in=in_force, state=RoutingPolicy.State.ACTIVE)
-    return list(policies.select_related("model_version__workflow").order_by("pk"))
+    """The policy in force of every workflow, unless it is withdrawn."""
+    return [policy for policy in list_policies_in_force() if policy.state == RoutingPolicy.State.ACTIVE]
 
 
 def watch_policy(policy: RoutingPolicy) -> Callable[[], None]:

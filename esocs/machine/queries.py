@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from django.db.models import Count
@@ -11,7 +11,7 @@ from django.db.models import Count
 from classifier.calibration import out_of_distribution_p_values
 from esocs.machine.models import EMBEDDING_DIMENSIONS, ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
 from esocs.machine.rules import STRATA
-from esocs.projects.models import Subject
+from esocs.projects.models import Subject, Workflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,37 @@ class PredictionTable:
     embeddings: np.ndarray
     strangeness: np.ndarray
     usable: np.ndarray
+
+    def take(self, rows: np.ndarray) -> PredictionTable:
+        """Some of the rows, or some more than once, in this order."""
+        return PredictionTable(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def policy_in_force(workflow: Workflow) -> RoutingPolicy | None:
+    """The policy that decides on the workflow's subjects: the champion's newest.
+
+    A champion just promoted has none before its thresholds are certified. Until then the policy of the one before
+    stays in force, as long as both give the same answers: what it accepted stays accepted, and is watched.
+    """
+    champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
+    if champion is None:
+        return None
+    policies = RoutingPolicy.objects.select_related("model_version__workflow", "withdrawn_by").defer(
+        "model_version__card"
+    )
+    own = policies.filter(model_version=champion).order_by("-number").first()
+    if own is not None:
+        return own
+    before = ModelVersion.objects.filter(
+        workflow=workflow, state=ModelVersion.State.RETIRED, class_names=champion.class_names
+    )
+    return policies.filter(model_version__in=before).order_by("-pk").first()
+
+
+def list_policies_in_force() -> list[RoutingPolicy]:
+    """Of every workflow that has one."""
+    workflows = Workflow.objects.filter(model_versions__state=ModelVersion.State.CHAMPION).order_by("pk")
+    return [policy for workflow in workflows if (policy := policy_in_force(workflow)) is not None]
 
 
 def read_predictions(
@@ -65,13 +96,23 @@ def _unit(embeddings: np.ndarray) -> np.ndarray:
 
 
 def read_pool(model: ModelVersion, *, leave_out: np.ndarray, most: int = 20_000) -> PredictionTable:
-    """Predictions of other subjects than these and than those trained on: a random sample of at most `most`."""
-    left_out = {*leave_out.tolist(), *model.card.get("trained_on", [])}
+    """Predictions of other subjects than these, as a random sample of the archive would have them; at most `most`.
+
+    A model is too sure of what it was trained on, and what active learning left over is too easy. So those of the
+    training set that were held out of the training stand for all of it, as often as it is larger than they are many.
+    """
+    left_out, trained_on = set(leave_out.tolist()), set(model.card.get("trained_on", []))
+    held_out = set(model.card.get("held_out", [])) - left_out
     rows = Prediction.objects.filter(model_version=model).order_by("id").values_list("subject_id", flat=True)
-    others = np.array([pk for pk in rows if pk not in left_out], dtype=np.int64)
+    others = np.array([pk for pk in rows if pk not in left_out and (pk not in trained_on or pk in held_out)], np.int64)
+    stands_for = np.where(np.isin(others, list(held_out)), len(trained_on) / max(1, len(held_out)), 1.0)
     if len(others) > most:
-        others = np.random.default_rng(model.pk).choice(others, most, replace=False)
-    return read_predictions(model, subject_ids=others.tolist())
+        dice = np.random.default_rng(model.pk)
+        chosen = dice.choice(len(others), most, replace=False, p=stands_for / stands_for.sum())
+        others, stands_for = others[chosen], np.ones(most)
+    table = read_predictions(model, subject_ids=others.tolist())
+    times = dict(zip(others.tolist(), np.rint(stands_for).astype(int).tolist(), strict=True))
+    return table.take(np.repeat(np.arange(len(table.ids)), [times[int(pk)] for pk in table.subject_ids]))
 
 
 def acceptance_scores(model: ModelVersion, table: PredictionTable, *, ood_p_min: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from esocs.jobs.models import Job
 from esocs.jobs.services import enqueue
-from esocs.machine.models import ModelVersion, Prediction, Route, RoutingPolicy
+from esocs.machine.models import ModelVersion, Prediction, Route
 from esocs.projects.services import subjects_of
 
 # Below this an exact scan takes a few milliseconds, and an index is not worth its upkeep.
@@ -294,8 +294,3 @@ def _predicting(model: ModelVersion) -> bool:
 def _indexing(model: ModelVersion) -> bool:
     waiting = Job.objects.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
     return waiting.filter(kind="machine.index_embeddings", payload__model_version_id=model.pk).exists()
-
-
-def current_policy(model: ModelVersion) -> RoutingPolicy | None:
-    """The model's newest policy; None before it was calibrated."""
-    return RoutingPolicy.objects.filter(model_version=model).order_by("-number").first()

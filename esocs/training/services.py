@@ -278,12 +278,14 @@ def _predict_blind_sample(model: ModelVersion) -> None:
 
 
 def blind_sample(model: ModelVersion, answers: dict[int, int]) -> CalibrationSample:
-    """The reserved calibration sample as this model scores it."""
+    """The reserved calibration sample as this model scores it, and as a policy would let it accept."""
     table = machine_queries.read_predictions(model, subject_ids=sorted(answers))
     truth = np.array([answers[int(pk)] for pk in table.subject_ids])
     return CalibrationSample(
         subject_ids=table.subject_ids,
-        scores=table.probabilities.max(axis=1),
+        scores=machine_queries.acceptance_scores(
+            model, table, ood_p_min=read_settings(model.workflow.routing).ood_p_min
+        ),
         correct=table.probabilities.argmax(axis=1) == truth,
         model_version=str(model.pk),
         reserved_for=str(model.pk),

@@ -9,6 +9,7 @@ from typing import Any
 from esocs.crowd.budget import Budget, get_budget
 from esocs.crowd.queries import count_current_routes
 from esocs.machine.models import ModelVersion, RoutingPolicy, Threshold
+from esocs.machine.queries import policy_in_force
 from esocs.machine.rules import InvalidRoutingError, read_settings
 from esocs.projects.models import Workflow
 from esocs.projects.rules import answer_labels
@@ -49,7 +50,7 @@ class RoutingPage:
 
     Attributes:
         champion: the model in force, if there is one.
-        policy: its newest policy, if it was certified.
+        policy: the one in force; the champion's, or until it has one that of the machine before.
         lines: the policy's thresholds.
         routes: how many subjects it sends where.
         audit: what the audit said when it was looked at last.
@@ -73,8 +74,7 @@ class RoutingPage:
 def read_routing(workflow: Workflow) -> RoutingPage:
     """The page's numbers, in a fixed number of statements."""
     champion = ModelVersion.objects.filter(workflow=workflow, state=ModelVersion.State.CHAMPION).first()
-    policies = RoutingPolicy.objects.filter(model_version=champion).select_related("withdrawn_by")
-    policy = policies.order_by("-number").first() if champion else None
+    policy = policy_in_force(workflow)
     fault, budget, changed = "", None, False
     labels = answer_labels(workflow.tasks, workflow.strings, workflow.first_task)
     try:
@@ -88,7 +88,7 @@ def read_routing(workflow: Workflow) -> RoutingPage:
     return RoutingPage(
         champion=champion,
         policy=policy,
-        lines=_lines(policy, champion.class_names) if policy and champion else [],
+        lines=_lines(policy, policy.model_version.class_names) if policy else [],
         routes=count_current_routes(workflow),
         audit=policy.alarm if policy else None,
         wealth=_draw(policy.alarm, delta=policy.alarm_delta) if policy and policy.alarm else None,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from esocs.machine.models import ModelVersion, Prediction, Route, RoutingPolicy
-from esocs.machine.similar import Place, RouteFilter, current_policy, find_similar, list_oddest
+from esocs.machine.queries import policy_in_force
+from esocs.machine.similar import Place, RouteFilter, find_similar, list_oddest
 from esocs.projects.models import Workflow
 from esocs.web.results import ResultRow, read_machine_rows
 
@@ -58,15 +59,15 @@ def get_champion(workflow: Workflow) -> ModelVersion | None:
 def read_similar(
     workflow: Workflow, subject_id: int, *, limit: int, decision: str = "", answer: int | None = None
 ) -> SimilarPage | None:
-    """The subjects most like one in the champion's eyes.
+    """The subjects most like one in the eyes of the machine in force, or of the first one before it has a policy.
 
     Returns:
-        None where there is no champion, or it has not looked at the subject.
+        None where there is no champion, or the machine has not looked at the subject.
     """
-    model = get_champion(workflow)
+    policy = policy_in_force(workflow)
+    model = policy.model_version if policy else get_champion(workflow)
     if model is None or not Prediction.objects.filter(model_version=model, subject_id=subject_id).exists():
         return None
-    policy = current_policy(model)
     among = RouteFilter(policy_id=policy.pk, decision=decision or None, answer=answer) if policy else None
     found = find_similar(model, subject_id, limit=limit, among=among)
     predictions = _predictions([one.prediction_id for one in found]).in_bulk()
@@ -87,8 +88,7 @@ def read_oddest(
     Returns:
         None where nothing was routed yet.
     """
-    model = get_champion(workflow)
-    policy = current_policy(model) if model else None
+    policy = policy_in_force(workflow)
     if policy is None:
         return None
     among = RouteFilter(policy_id=policy.pk, decision=decision or None, answer=answer)

@@ -183,11 +183,11 @@ def main() -> None:
     with own_database():
         from django.db import transaction
 
-        from esocs.machine import monitoring, similar
+        from esocs.machine import monitoring, queries, similar
         from esocs.machine.models import ModelVersion, Prediction
 
         model = ModelVersion.objects.get(pk=fill(arguments.size))
-        policy = similar.current_policy(model)
+        policy = queries.policy_in_force(model.workflow)
         assert policy is not None
         chosen = Prediction.objects.filter(model_version=model).order_by("id")
         asked = list(chosen.values_list("subject_id", flat=True)[:: max(1, arguments.size // 100)])

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from classifier.errors import EsocsError
 from esocs.archive.models import Product
 from esocs.jobs.models import Job
 from esocs.machine import queries, routing, rules
+from esocs.machine import services as machine
 from esocs.machine.models import ModelVersion, Prediction, ReservedSubject, Route, RoutingPolicy
 from esocs.projects.models import Subject, Workflow
 from tests.support.factories import make_workflow
 from tests.support.predictions import make_model, make_pool, predict
+from tests.support.routes import make_champion, make_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -241,3 +245,40 @@ def test_a_rare_answer_has_its_own_alpha() -> None:
     assert set(
         Route.objects.filter(policy=policy, prediction__subject_id__in=rare[30:]).values_list("threshold_id", flat=True)
     ) == {own.pk}
+
+
+def test_the_grids_pool_is_like_the_archive_though_active_learning_left_what_is_easy() -> None:
+    scene = Scene()
+    pool = queries.read_pool(scene.model, leave_out=np.array(scene.sample))
+    held_out = scene.trained[::5]
+    assert set(pool.subject_ids.tolist()) == {*held_out, *scene.others}
+    times = Counter(pool.subject_ids.tolist())
+    assert {times[pk] for pk in scene.others} == {1}
+    assert sum(times[pk] for pk in held_out) == TRAINED
+    assert len(pool.probabilities) == len(pool.usable) == TRAINED + OTHERS
+    few = queries.read_pool(scene.model, leave_out=np.array(scene.sample), most=40)
+    assert len(few.ids) == 40
+
+
+def test_until_a_new_champion_is_certified_the_policy_before_stays_in_force() -> None:
+    workflow = make_workflow()
+    assert queries.policy_in_force(workflow) is None
+    old = make_champion(workflow)
+    assert (queries.policy_in_force(workflow), queries.list_policies_in_force()) == (None, [])
+    first = make_policy(old)
+    new = make_champion(workflow)
+    assert queries.policy_in_force(workflow) == first
+    assert queries.list_policies_in_force() == [first]
+    second = make_policy(new)
+    assert queries.policy_in_force(workflow) == second
+    machine.promote(old)
+    assert queries.policy_in_force(workflow) == first
+
+
+def test_a_policy_of_other_answers_is_not_in_force_for_a_new_champion() -> None:
+    workflow = make_workflow()
+    old = make_champion(workflow)
+    make_policy(old)
+    make_champion(workflow)
+    ModelVersion.objects.filter(pk=old.pk).update(class_names=["one", "two", "other"])
+    assert queries.policy_in_force(workflow) is None

@@ -66,6 +66,7 @@ class Command(BaseCommand):
             ("Classifying, certifying, routing, publishing", lambda: walk.classify_and_route(stage)),
             ("Volunteers vote through the HTTP API", lambda: walk.vote(stage, plan)),
             ("Retraining with their consensus, comparing, promoting", lambda: walk.retrain(stage, seed=1)),
+            ("Classifying and routing once more with what was promoted", lambda: walk.classify_and_route(stage)),
         ]
         for number, (title, step) in enumerate(steps, start=1):
             self._step(f"{number} of {len(steps) + 1}: {title}", step)
