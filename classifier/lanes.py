@@ -7,7 +7,6 @@ nobody.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 
 from classifier.devices import DeviceLostError, DeviceMemoryError
 from classifier.forward import Forward, PlaneSource, named_device_errors, ran_out_of_memory
+from classifier.kept_memory import keep_freed_memory
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_LARGEST_MMAP_THRESHOLD = 1 << 25
-_KEPT_BYTES = 1 << 28
+# Bounded by what the lanes use at once.
+_KEPT_BYTES, _MAPPED_FROM_BYTES = 1 << 28, 1 << 25
 # Smaller batches cost more a plane: a few planes are not spread over the lanes.
 SMALLEST_SHARE = 8
 
@@ -36,7 +35,7 @@ class Lanes:
     """
 
     def __init__(self, forward: Forward, *, batch_size: int, read_ahead: int) -> None:
-        _keep_freed_memory()
+        keep_freed_memory(kept_bytes=_KEPT_BYTES, mapped_from_bytes=_MAPPED_FROM_BYTES)
         self.batch_size = batch_size
         self._forward = forward
         self._read_ahead = read_ahead
@@ -112,15 +111,3 @@ class Lanes:
 def _use_one_thread() -> None:
     torch.get_num_threads()  # torch takes the process's number when a thread first asks, and would overwrite ours then
     torch.set_num_threads(1)
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what a batch frees for the next one.
-
-    It would give blocks of some MiB back to the system at once, and the next batch would take a page fault for every
-    4 KiB: a quarter of the time of a small network (mallopt(3)). What is kept is bounded by what the lanes use at once.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

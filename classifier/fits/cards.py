@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import mmap
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ CARD_BYTES = 80
 BLOCK_BYTES = 2880
 
 CardValue = str | int | float | bool
+# A keyword, and where in a header its equals sign stands and the next card begins.
+_Place = tuple[str, int, int]
 
 _REAL = rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?"
 _NUMBER = re.compile(_REAL)
@@ -22,11 +25,26 @@ _VALUE = re.compile(rb"= *(?:'([^']*(?:''[^']*)*)|([+-]?[0-9]+)(?=[ /]|\Z)|(" + 
 _STRING = re.compile(rb"'([^']*(?:''[^']*)*)")
 _COMMENTARY = frozenset({b"COMMENT ", b"HISTORY ", b"CONTINUE", b"        ", b"END     "})
 _HIERARCH = b"HIERARCH"
+_EQUALS = ord("=")
+_UNREAD = object()
 _ENDS_NUMBER = (b" ", b"/", b"")
 _BEGINS_REAL = frozenset(bytes([letter]) for letter in b"+-.0123456789")
 # Headers of HARPS spectra have 240 kB. What is kept of all indexed ones together stays below some ten MB.
 _INDEXED_BYTES, _INDEXED_LENGTHS, _INDEXED_OF_A_LENGTH = 1 << 18, 16, 2
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Keywords that are read together from many headers; one object for each such list, made once.
+
+    Attributes:
+        standard: Standard keywords.
+        eso: Matches ESO ones from the word HIERARCH to the equals sign inclusive; group 1 is the keyword.
+    """
+
+    standard: frozenset[str]
+    eso: re.Pattern[bytes]
 
 
 class CardIndex:
@@ -37,12 +55,13 @@ class CardIndex:
         repeated: Offsets of the first and of a further card of the same keyword.
     """
 
-    __slots__ = ("_eso", "_found", "_matching", "repeated", "standard")
+    __slots__ = ("_chosen", "_found", "_matching", "_places", "repeated", "standard")
 
     def __init__(self, block: bytes, size: int) -> None:
         self.standard: dict[str, int] = {}
         self.repeated: list[tuple[int, int]] = []
-        self._eso: dict[re.Pattern[bytes], list[tuple[str, int, int]]] = {}
+        self._places: list[_Place] | None = None
+        self._chosen: dict[Choice, tuple[list[str], list[_Place]]] = {}
         self._matching: dict[re.Pattern[bytes], list[int]] = {}
         self._found: dict[str, int] = {}
         for row in (_words(block, 0, size) != _word(_HIERARCH)).nonzero()[0].tolist():
@@ -56,16 +75,23 @@ class CardIndex:
             else:
                 self.standard[name] = start
 
-    def eso(self, pattern: re.Pattern[bytes], block: bytes, size: int) -> list[tuple[str, int, int]]:
-        """ESO keywords that match, with the offsets of their equals sign and of the next card."""
-        found = self._eso.get(pattern)
+    def places(self) -> list[_Place]:
+        """Where the standard keywords have their values."""
+        if self._places is None:
+            self._places = [(name, start + 8, start + CARD_BYTES) for name, start in self.standard.items()]
+        return self._places
+
+    def choose(self, choice: Choice, block: bytes, size: int) -> tuple[list[str], list[_Place]]:
+        """The chosen standard keywords, and where the chosen ESO ones have their values."""
+        found = self._chosen.get(choice)
         if found is None:
-            matches = ((match.start(), match) for match in pattern.finditer(block, 0, size))
-            found = self._eso[pattern] = [
+            matches = ((match.start(), match) for match in choice.eso.finditer(block, 0, size))
+            eso = [
                 (clean_text(match[1]), match.end() - 1, start + CARD_BYTES)
                 for start, match in matches
                 if start % CARD_BYTES == 0 and match.end() <= start + CARD_BYTES
             ]
+            found = self._chosen[choice] = ([name for name in self.standard if name in choice.standard], eso)
         return found
 
     def matching(self, pattern: re.Pattern[bytes]) -> list[int]:
@@ -152,7 +178,7 @@ class Header:
         """
         self._block = block
         self._size = len(block) if size is None else size
-        self._parsed: dict[str, CardValue | None] = {}
+        self._parsed: dict[str, Any] = {}
         self._index = index or CardIndex(block, self._size)
         self._offsets = self._index.standard
 
@@ -162,13 +188,17 @@ class Header:
     def __len__(self) -> int:
         return self._size // CARD_BYTES
 
+    def read_standard(self) -> None:
+        """Parse the values of all standard keywords at once, which is quicker than ten of them one by one."""
+        self._parsed = dict.fromkeys(self._offsets) | _values_from(self._block, self._index.places())
+
     def get(self, name: str) -> CardValue | None:
         """The parsed value; None where the card is absent or has no value."""
-        if name in self._parsed:
-            return self._parsed[name]
-        start = self._find(name)
-        value = self._parsed[name] = None if start < 0 else value_at(self._block, start)
-        return value
+        found: CardValue | None = self._parsed.get(name, _UNREAD)
+        if found is _UNREAD:
+            start = self._find(name)
+            found = self._parsed[name] = None if start < 0 else value_at(self._block, start)
+        return found
 
     def values(self) -> dict[str, CardValue]:
         """Every keyword that has a value, in order; of repeated ones the first. ``get`` gives the same values."""
@@ -192,20 +222,14 @@ class Header:
                     found[name] = value
         return found
 
-    def standard_names(self) -> Iterator[str]:
-        """The standard keywords, in order."""
-        return iter(self._offsets)
+    def choose(self, choice: Choice) -> tuple[dict[str, CardValue], dict[str, CardValue]]:
+        """The values of the chosen standard keywords and of the chosen ESO ones, those that have any, in order.
 
-    def eso_values(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[str, CardValue]]:
-        """ESO keywords and their values.
-
-        Args:
-            pattern: Matches from the word HIERARCH to the equals sign inclusive; group 1 is the keyword.
+        ``get`` gives the same values, one by one and more slowly.
         """
-        for name, equals, end in self._index.eso(pattern, self._block, self._size):
-            value = _value_from(self._block, equals, end)
-            if value is not None:
-                yield name, value
+        standard, eso = self._index.choose(choice, self._block, self._size)
+        values = ((name, self.get(name)) for name in standard)
+        return {name: value for name, value in values if value is not None}, _values_from(self._block, eso)
 
     def contradictions(self, pattern: re.Pattern[bytes]) -> list[str]:
         """Keywords that match and stand twice with different values: two readers could disagree."""
@@ -329,6 +353,31 @@ def _value_from(block: bytes, equals: int, end: int) -> CardValue | None:
     if token in {b"T", b"F"}:
         return bool(token == b"T")
     return clean_text(token) if token else None
+
+
+def _values_from(block: bytes, places: list[_Place]) -> dict[str, CardValue]:
+    """`_value_from` for many cards; of repeated keywords the first."""
+    found: dict[str, CardValue] = {}
+    for name, equals, end in places:
+        text = block[equals + 1 : end]
+        value: CardValue | None = None
+        if block[equals] == _EQUALS:
+            if text.startswith(b" '"):
+                text, closed, behind = text[2:].partition(b"'")
+                # Two quotes are one in the text, and an ampersand may continue it on the next card.
+                if closed and not behind.startswith(b"'") and b"&" not in text:
+                    value = clean_text(text)
+            else:
+                token = text.partition(b"/")[0].strip(b" ")
+                if token.isdigit():
+                    value = int(token)
+                elif b"." in token and token[:1] in _BEGINS_REAL and b"_" not in token:
+                    value = _finite(token)
+        if value is None:
+            value = _value_from(block, equals, end)
+        if value is not None and name not in found:
+            found[name] = value
+    return found
 
 
 def _plain_number(block: bytes, equals: int, end: int) -> int | float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,6 +15,30 @@ from classifier.fits.cards import CardValue
 from classifier.fits.wcs import LocalSky
 
 Kind = Literal["image", "spectrum"]
+
+
+class CardsText(Mapping[str, CardValue]):
+    """Chosen cards as the JSON text in which they came: most are passed on into a row, and few are looked at.
+
+    Attributes:
+        text: A JSON object.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def _values(self) -> dict[str, CardValue]:
+        return dict(json.loads(self.text))
+
+    def __getitem__(self, name: str) -> CardValue:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

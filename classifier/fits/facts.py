@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from classifier.fits.cards import CardValue, Header, as_number
+from classifier.fits.cards import CardValue, Choice, Header, as_number
 from classifier.fits.content import HeaderFacts
 
 MAX_CARDS = 256
@@ -34,14 +33,24 @@ _KEPT_ESO = re.compile(
 )
 
 
+# What the facts are looked up by, beside the ESO keywords.
+_TOLD = frozenset(
+    """
+    ARCFILE DP.ID DP_ID OBJECT INSTRUME TELESCOP RA RA_TARG DEC DEC_TARG EXPTIME EXPOSURE TEXPTIME ITIME DATE-OBS
+    DATE_OBS MJD-OBS MJD_OBS PROG_ID FILTER FILTER1 BAND SNR PSF_FWHM SEEING PRODCATG WAVELMIN WAVELMAX
+    """.split()  # noqa: SIM905
+)
+_CHOICE = Choice(standard=_KEPT | _TOLD, eso=_KEPT_ESO)
+
+
 def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
     """Typed facts and chosen cards.
 
     Args:
         headers: The primary header, then the science extension's; the first that knows a fact gives it.
     """
-    cards = _chosen_cards(headers)
-    facts = _Facts(headers, cards)
+    chosen = [header.choose(_CHOICE) for header in headers]
+    facts = _Facts(chosen)
     date_obs = facts.text("DATE-OBS", "DATE_OBS")
     return HeaderFacts(
         dp_id=_dp_id(facts.text("ARCFILE", "ESO DP ID", "DP.ID", "DP_ID")),
@@ -68,26 +77,22 @@ def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
         product_category=facts.text("PRODCATG", "ESO PRO CATG"),
         wavelength_min_nm=facts.number("WAVELMIN", low=1e-6, high=1e12),
         wavelength_max_nm=facts.number("WAVELMAX", low=1e-6, high=1e12),
-        cards=cards,
+        cards=_cards_worth_keeping(chosen),
     )
 
 
 class _Facts:
-    """Look-ups over several headers; ESO keywords come from the chosen cards, found in one pass already."""
+    """Look-ups over several headers' chosen values."""
 
-    def __init__(self, headers: Sequence[Header], cards: Mapping[str, CardValue]) -> None:
-        self._headers = headers
-        self._cards = cards
+    def __init__(self, chosen: Sequence[tuple[Mapping[str, CardValue], Mapping[str, CardValue]]]) -> None:
+        self._standard = [standard for standard, _ in chosen]
+        self._eso = [eso for _, eso in chosen]
 
-    def _values(self, names: Sequence[str]) -> list[CardValue]:
-        found: list[CardValue] = []
+    def _values(self, names: Sequence[str]) -> Iterator[CardValue]:
         for name in names:
-            if name.startswith("ESO "):
-                if (value := self._cards.get(name)) is not None:
-                    found.append(value)
-            else:
-                found += [value for header in self._headers if (value := header.get(name)) is not None]
-        return found
+            for values in self._eso if name.startswith("ESO ") else self._standard:
+                if (value := values.get(name)) is not None:
+                    yield value
 
     def text(self, *names: str) -> str | None:
         """The first that is not empty."""
@@ -157,15 +162,17 @@ def _mjd(date_obs: str | None) -> float | None:
     return _MJD_OF_UNIX_EPOCH + moment.timestamp() / 86400
 
 
-def _chosen_cards(headers: Sequence[Header]) -> dict[str, CardValue]:
-    chosen: dict[str, CardValue] = {}
-    for header in headers:
-        standard = ((name, header.get(name)) for name in header.standard_names() if name in _KEPT)
-        for name, value in itertools.chain(standard, header.eso_values(_KEPT_ESO)):
-            if len(chosen) >= MAX_CARDS:
-                return chosen
+def _cards_worth_keeping(
+    chosen: Sequence[tuple[Mapping[str, CardValue], Mapping[str, CardValue]]],
+) -> dict[str, CardValue]:
+    kept: dict[str, CardValue] = {}
+    for standard, eso in chosen:
+        worth_keeping = [(name, value) for name, value in standard.items() if name in _KEPT]
+        for name, value in (*worth_keeping, *eso.items()):
+            if len(kept) >= MAX_CARDS:
+                return kept
             # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
-            if value is None or name in chosen or (isinstance(value, int) and abs(value) >= 1 << 53):
+            if name in kept or (isinstance(value, int) and abs(value) >= 1 << 53):
                 continue
-            chosen[name] = value
-    return chosen
+            kept[name] = value
+    return kept

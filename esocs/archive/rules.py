@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,14 @@ def identify(facts: HeaderFacts, path: Path) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)] or name
     return name
+
+
+def is_header_text(text: str) -> bool:
+    """Whether a text is a JSON object that the database can hold."""
+    try:
+        return isinstance(json.loads(text), dict) and "\\u0000" not in text
+    except ValueError:
+        return False
 
 
 def observation_time(facts: HeaderFacts) -> datetime | None:

@@ -7,6 +7,7 @@ killed half-way leaves nothing behind and the job's next attempt does it all aga
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -17,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, transaction
 
 from classifier.errors import EsocsError
-from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
-from classifier.fits.errors import FitsError
+from classifier.fits.content import CardsText, Cutout, CutSpec, FitsContent, Spectrum
+from classifier.fits.errors import FitsError, UnreadableError
 from classifier.fits.sandbox import FitsReader
 from classifier.shards import digest_of, write_shard
 from esocs.archive import rules
@@ -184,16 +185,44 @@ def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
     """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate."""
     good = [_accepted(o.uri, o.path, o.content) for o in outcomes if o.content]
     same = {"batch_id": batch_id, "state": Product.State.INGESTED}
-    insert_rows(Product, good, same=same, ignore_conflicts=True, now=["ingested_at"])
+    good, damaged = _insert_accepted(good, same)
     stored = set(
         Product.objects.filter(uri__in=[row["uri"] for row in good], state=Product.State.INGESTED).values_list(
             "uri", flat=True
         )
     )
     refused = [_duplicate(row) for row in good if row["uri"] not in stored]
+    refused += [_damaged(row) for row in damaged]
     refused += [_rejected(o.uri, o.path, o.error) for o in outcomes if o.error]
     same["state"] = Product.State.REJECTED
     insert_rows(Product, refused, same=same, ignore_conflicts=True)
+
+
+def _insert_accepted(
+    rows: list[dict[str, Any]], same: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Insert what was read; returns the rows that were tried, and those that the database cannot take.
+
+    The header comes as the text that the reading process sent. One that a hostile file has taken over may send
+    anything, and that must cost no other file.
+    """
+    options: dict[str, Any] = {"same": same, "texts": ["header"], "ignore_conflicts": True, "now": ["ingested_at"]}
+    try:
+        with transaction.atomic():
+            insert_rows(Product, rows, **options)
+    except DataError:
+        damaged = [row for row in rows if not rules.is_header_text(row["header"])]
+        if not damaged:
+            raise
+        rows = [row for row in rows if rules.is_header_text(row["header"])]
+        insert_rows(Product, rows, **options)
+        return rows, damaged
+    return rows, []
+
+
+def _damaged(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: row[name] for name in ("uri", "dp_id", "sha256", "size_bytes")}
+    return kept | {"error_code": UnreadableError.code, "error_detail": "The file's header makes no sense."}
 
 
 def _accepted(uri: str, path: Path, content: FitsContent) -> dict[str, Any]:
@@ -219,7 +248,7 @@ def _accepted(uri: str, path: Path, content: FitsContent) -> dict[str, Any]:
         "wavelength_max_nm": spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
         "signal_to_noise": facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
         "seeing_arcsec": facts.seeing_arcsec,
-        "header": facts.cards,
+        "header": facts.cards.text if isinstance(facts.cards, CardsText) else json.dumps(dict(facts.cards)),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.fits import sandbox
+from classifier.fits import keeper
 from classifier.fits.content import CutSpec, FitsContent
 from classifier.fits.errors import FITS_ERRORS, FitsError
 from classifier.fits.limits import MIB, Limits
@@ -103,7 +103,7 @@ def test_the_files_that_are_mutated_are_good_ones(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_none_is_refused_not_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
     good, bad = write_image(tmp_path / "good.fits"), write_image(tmp_path / "nan")
     with FitsReader() as reader:
         first, second = (answer for _, answer in reader.read_many([bad, good]))

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.fits import sandbox
+from classifier.fits import keeper
 from classifier.fits.content import CutSpec, FitsContent
 from classifier.fits.errors import FitsError, TimedOutError, TooMuchMemoryError, UnreadableError
+from classifier.fits.keeper import ReaderUnavailableError
 from classifier.fits.limits import MIB, Limits
 from classifier.fits.parsing import parse_file
-from classifier.fits.sandbox import FitsReader, ReaderUnavailableError
+from classifier.fits.sandbox import FitsReader
 from tests.classifier.fits.files import WCS_CARDS, galaxy, write_image, write_spectrum
 
 
@@ -80,7 +81,7 @@ def test_a_child_killed_while_idle_costs_no_file(tmp_path: Path) -> None:
 def test_a_file_that_takes_too_much_processor_time_is_timed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
     good = write_image(tmp_path / "good.fits")
     with FitsReader(limits=Limits(cpu_s=1, wall_s=60.0)) as reader:
         answers = dict(reader.read_many([tmp_path / "spin", good]))
@@ -89,7 +90,7 @@ def test_a_file_that_takes_too_much_processor_time_is_timed_out(
 
 
 def test_a_file_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
     good = write_image(tmp_path / "good.fits")
     with FitsReader(limits=Limits(wall_s=1.0)) as reader:
         answers = dict(reader.read_many([tmp_path / "hang", good, tmp_path / "hang"]))
@@ -110,7 +111,7 @@ def test_a_file_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: py
 def test_a_file_that_brings_its_reader_down_is_one_named_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, error: type[FitsError]
 ) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
     good = [write_image(tmp_path / f"{k}.fits") for k in range(4)]
     with FitsReader(children=2, limits=Limits(memory_bytes=1024 * MIB)) as reader:
         answers = [answer for _, answer in reader.read_many([good[0], tmp_path / deed, *good[1:]])]
@@ -121,7 +122,7 @@ def test_a_file_that_brings_its_reader_down_is_one_named_error(
 def test_a_child_in_which_memory_has_leaked_is_replaced_at_no_files_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
     good = [write_image(tmp_path / f"{k}.fits") for k in range(6)]
     with FitsReader(limits=Limits(memory_bytes=1024 * MIB)) as reader:
         reader.read(good[0])
@@ -178,6 +179,6 @@ def test_closing_ends_the_children(tmp_path: Path) -> None:
 
 
 def test_a_child_that_cannot_start_is_no_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD_MODULE", "classifier.fits.absent")
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "classifier.fits.absent")
     with FitsReader() as reader, pytest.raises(ReaderUnavailableError):
         reader.read(write_image(tmp_path / "a.fits"))
