@@ -17,6 +17,7 @@ _SKY_SAMPLE_PX = 4096
 _LEAST_SKY_SAMPLE_PX = 256
 _LOWER_SIGMA_QUANTILE = 0.158655  # a Gaussian's share below mean - 1 sigma
 _STRIP_VALUES = 1 << 22
+_TO_HALF = np.float32(2.0**-112)
 
 
 class PixelSource(Protocol):
@@ -68,26 +69,31 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
     return background, noise if math.isfinite(noise) and noise > 0.0 else 1.0
 
 
-def normalise_plane(pixels: NDArray[np.float32], *, background: float, noise: float) -> NDArray[np.float16]:
+def normalise_plane(
+    pixels: NDArray[np.float32], *, background: float, noise: float, complete: bool = False
+) -> NDArray[np.float16]:
     """Pixels in units of the sky noise.
 
     Args:
         pixels: float32 (H, W); NaN where missing.
         background: Sky level, same unit.
         noise: Its standard deviation, > 0.
+        complete: That no pixel is missing, where it is known already.
 
     Returns:
         float16 (H, W) in [-1e3, 6e4]; missing pixels are -0.0: the sky to whoever calculates, and yet told from it
         by whoever looks at the bits.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         plane = pixels - np.float32(background)
         plane /= np.float32(noise)
         np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
-    missing = np.isnan(plane)
-    if missing.any():
-        plane[missing] = -0.0
-    return to_half(plane)
+        if not complete:
+            missing = np.isnan(plane)
+            if missing.any():
+                plane[missing] = -0.0
+        plane *= _TO_HALF
+    return _half_of(plane)
 
 
 def to_half(values: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -100,10 +106,19 @@ def to_half(values: NDArray[np.float32]) -> NDArray[np.float16]:
         values: Finite, at most 65,504 in size.
     """
     with np.errstate(under="ignore"):
-        bits = (values * np.float32(2.0**-112)).view(np.uint32)
-    sign = (bits >> 16) & 0x8000
-    bits &= 0x7FFFFFFF
-    bits += ((bits >> 13) & 1) + 0xFFF
+        return _half_of(values * _TO_HALF)
+
+
+def _half_of(scaled: NDArray[np.float32]) -> NDArray[np.float16]:
+    """The half-precision form of numbers scaled by 2^-112, which are overwritten."""
+    bits = scaled.view(np.uint32)
+    sign = bits >> 16
+    sign &= 0x8000
+    rest = bits >> 13
+    rest &= 1
+    rest += 0xFFF
+    # The sign, far above, is not reached by rounding; and what lies above sixteen bits is cut off in the end.
+    bits += rest
     bits >>= 13
     bits |= sign
     return bits.astype(np.uint16).view(np.float16)

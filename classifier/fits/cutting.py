@@ -169,9 +169,10 @@ def _cutout(
     hdu, wcs = frame.hdu, frame.wcs
     square = squares[0] if len(squares) == 1 else mean_plane(squares)
     background, noise = measure_sky(square)
+    missing = square.size - int(np.count_nonzero(np.isfinite(square)))
     sky = None if wcs is None else wcs.to_sky(*centre)
     return Cutout(
-        plane=normalise_plane(square, background=background, noise=noise),
+        plane=normalise_plane(square, background=background, noise=noise, complete=missing == 0),
         bands=None if len(squares) == 1 else np.stack([_in_own_noise(band) for band in squares]),
         hdu=hdu.index,
         extension_name=hdu.header.text("EXTNAME") or "",
@@ -190,7 +191,7 @@ def _cutout(
         saturated_share=saturated_share(
             square, saturation_level=_saturation_level(hdu), background=background, noise=noise
         ),
-        missing_share=1.0 - float(np.count_nonzero(np.isfinite(square))) / square.size,
+        missing_share=missing / square.size,
         edge=edge,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from classifier.fits.cards import CardValue, Choice, Header, as_number
 from classifier.fits.content import HeaderFacts
@@ -88,11 +89,13 @@ class _Facts:
         self._standard = [standard for standard, _ in chosen]
         self._eso = [eso for _, eso in chosen]
 
-    def _values(self, names: Sequence[str]) -> Iterator[CardValue]:
-        for name in names:
-            for values in self._eso if name.startswith("ESO ") else self._standard:
-                if (value := values.get(name)) is not None:
-                    yield value
+    def _values(self, names: Sequence[str]) -> list[CardValue]:
+        return [
+            value
+            for name in names
+            for values in (self._eso if name.startswith("ESO ") else self._standard)
+            if (value := values.get(name)) is not None
+        ]
 
     def text(self, *names: str) -> str | None:
         """The first that is not empty."""
@@ -167,12 +170,12 @@ def _cards_worth_keeping(
 ) -> dict[str, CardValue]:
     kept: dict[str, CardValue] = {}
     for standard, eso in chosen:
-        worth_keeping = [(name, value) for name, value in standard.items() if name in _KEPT]
-        for name, value in (*worth_keeping, *eso.items()):
-            if len(kept) >= MAX_CARDS:
-                return kept
-            # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
-            if name in kept or (isinstance(value, int) and abs(value) >= 1 << 53):
-                continue
-            kept[name] = value
-    return kept
+        worth_keeping = {name: value for name, value in standard.items() if name in _KEPT}
+        worth_keeping.update(eso)
+        # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
+        for name in [name for name, value in worth_keeping.items() if type(value) is int and abs(value) >= 1 << 53]:
+            del worth_keeping[name]
+        for name, value in worth_keeping.items() if kept else ():
+            kept.setdefault(name, value)
+        kept = kept or worth_keeping
+    return kept if len(kept) <= MAX_CARDS else dict(itertools.islice(kept.items(), MAX_CARDS))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from classifier.fits.errors import (
     DecompressionBombError,
@@ -78,12 +79,8 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
         DecompressionBombError, TruncatedError, UnreadableError: While decompressing.
         ImplausibleSizeError: The file is larger than the limits allow.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UnreadableError(f"The file cannot be opened: {error.strerror}.") from error
-    with file:
-        raw = _load(file, limits=limits)
+    with _opened(path) as descriptor:
+        raw = _load(descriptor, limits=limits)
         try:
             refuse_foreign(bytes(raw[:1024]))
             stored = Stored(raw, raw)
@@ -98,16 +95,34 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
                 _close_map(raw)
 
 
-def _load(file: BinaryIO, *, limits: Limits) -> Buffer:
-    size_bytes = file.seek(0, 2)
-    file.seek(0)
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor: a file object would cost a small file a tenth of its reading."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnreadableError(f"The file cannot be opened: {error.strerror}.") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _load(descriptor: int, *, limits: Limits) -> Buffer:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableError("It is no regular file.")
+    size_bytes = found.st_size
     if size_bytes == 0:
         raise EmptyFileError("The file is empty.", hint="Fetch it again.")
     if size_bytes > limits.file_bytes:
         raise ImplausibleSizeError(f"The file has {size_bytes:,} bytes, more than the {limits.file_bytes:,} allowed.")
-    if size_bytes < _MAP_FROM_BYTES:
-        return file.read()
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if size_bytes >= _MAP_FROM_BYTES:
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    raw = os.read(descriptor, size_bytes)
+    while len(raw) < size_bytes and (more := os.read(descriptor, size_bytes - len(raw))):
+        raw += more
+    return raw
 
 
 def _close_map(mapped: mmap.mmap) -> None:

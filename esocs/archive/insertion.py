@@ -20,7 +20,8 @@ def insert_rows(
     texts: Collection[str] = (),
     ignore_conflicts: bool = False,
     now: Sequence[str] = (),
-) -> None:
+    returning: Sequence[str] = (),
+) -> list[tuple[Any, ...]]:
     """Insert new rows of one model; what the database fills in (ids, defaults) is not read back.
 
     Args:
@@ -30,6 +31,10 @@ def insert_rows(
         texts: fields whose values are texts that PostgreSQL is to read as it reads a literal, JSON above all.
         ignore_conflicts: leave out rows whose place another has.
         now: fields that get the database's time.
+        returning: fields to give back of what was inserted.
+
+    Returns:
+        One tuple an inserted row, in no order, with the fields to give back; none of them where there are no such.
 
     Raises:
         IntegrityError: a conflict that is not to be ignored.
@@ -37,7 +42,7 @@ def insert_rows(
         DataError: a value that its column does not take, such as a text that is no JSON.
     """
     if not rows:
-        return
+        return []
     meta = model._meta  # noqa: SLF001 - Django's documented Model _meta API
     fields = {field.attname: field for field in meta.concrete_fields}
     kinds = {name: field.db_type(connection) for name, field in fields.items()}
@@ -47,7 +52,7 @@ def insert_rows(
         if not field.primary_key and field.db_default is models.NOT_PROVIDED and name not in rows[0] and name not in now
     } | dict(same or {})
     prepared = [fields[name].get_db_prep_save(value, connection) for name, value in constant.items()]
-    columns = ", ".join(f'"{fields[name].column}"' for name in [*rows[0], *constant, *now])
+    columns = ", ".join(_column(fields[name]) for name in [*rows[0], *constant, *now])
     values = ", ".join(
         [
             *(f'"{name}"::{kinds[name]}' if name in texts else f'"{name}"' for name in rows[0]),
@@ -59,11 +64,18 @@ def insert_rows(
     statement = (
         f'INSERT INTO "{meta.db_table}" ({columns}) SELECT {values} FROM jsonb_to_recordset(%s::jsonb) AS row ({types})'
         f"{' ON CONFLICT DO NOTHING' if ignore_conflicts else ''}"
+        f"{' RETURNING ' + ', '.join(_column(fields[name]) for name in returning) if returning else ''}"
     )
     with connection.wrap_database_errors:
         # Bound by the server: Django's own cursor would write the document into the statement, for the server to find
         # its end letter by letter.
-        psycopg.Cursor(_connected()).execute(statement, [*prepared, _ENCODER.encode(rows)])
+        cursor = psycopg.Cursor(_connected())
+        cursor.execute(statement, [*prepared, _ENCODER.encode(rows)])
+        return cursor.fetchall() if returning else []
+
+
+def _column(field: models.Field[Any, Any]) -> str:
+    return f'"{field.column}"'
 
 
 def _connected() -> psycopg.Connection[Any]:

@@ -48,7 +48,7 @@ class PathNotFoundError(EsocsError):
 def _size_bytes(path: Path) -> int:
     """Of a file that may have gone since it was found."""
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116 - half of the time of Path.stat, and there are a million
     except OSError:
         return 0
 
@@ -113,7 +113,7 @@ def order_ingest(
     return batch, enqueue_many("archive.ingest", items=items, group=f"ingest/{batch.pk}")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Read:
     """One file's outcome before it is written."""
 
@@ -148,7 +148,7 @@ def ingest_files(
     """
     uris = {rules.uri_of(path): path for path in paths}
     known = set(Product.objects.filter(uri__in=list(uris)).values_list("uri", flat=True))
-    todo = {path: uri for uri, path in uris.items() if uri not in known}
+    todo = [(uri, path) for uri, path in uris.items() if uri not in known]
     anywhere = CutSpec()
 
     def spec(path: Path) -> CutSpec:
@@ -156,16 +156,19 @@ def ingest_files(
         return CutSpec(positions=tuple((ra, dec) for ra, dec in chosen)) if chosen else anywhere
 
     outcomes: list[_Read] = []
-    for path, answer in _reader().read_many(todo, spec=spec):
-        read = {"content": answer} if isinstance(answer, FitsContent) else {"error": answer}
-        outcomes.append(_Read(path=path, uri=todo[path], **read))
+    # By far the most orders name no positions; a function called for every file is for those that do.
+    answers = _reader().read_many((path for _, path in todo), spec=spec if positions else None)
+    for (uri, path), (_, answer) in zip(todo, answers, strict=True):
+        content, error = (answer, None) if isinstance(answer, FitsContent) else (None, answer)
+        outcomes.append(_Read(path=path, uri=uri, content=content, error=error))
         if report_progress is not None:
             report_progress(len(outcomes), len(todo))
 
     def write() -> None:
-        _write_products(batch_id=batch_id, outcomes=outcomes)
-        ingested = Product.objects.filter(uri__in=list(uris), state=Product.State.INGESTED)
-        products = dict(ingested.values_list("uri", "id"))
+        products = _write_products(batch_id=batch_id, outcomes=outcomes)
+        if known:
+            ingested = Product.objects.filter(uri__in=known, state=Product.State.INGESTED)
+            products |= dict(ingested.values_list("uri", "id"))
         read = [(products.get(outcome.uri), outcome.content) for outcome in outcomes]
         accepted = [(pk, content) for pk, content in read if pk is not None and content is not None]
         _write_images(batch_id, [(pk, cut) for pk, content in accepted for cut in enumerate(content.images)])
@@ -181,43 +184,58 @@ def ingest_files(
     return write
 
 
-def _write_products(*, batch_id: int, outcomes: list[_Read]) -> None:
-    """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate."""
+def _write_products(*, batch_id: int, outcomes: list[_Read]) -> dict[str, int]:
+    """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate.
+
+    Returns:
+        Address → id of all products of these files that are ingested now.
+    """
     good = [_accepted(o.uri, o.path, o.content) for o in outcomes if o.content]
     same = {"batch_id": batch_id, "state": Product.State.INGESTED}
-    good, damaged = _insert_accepted(good, same)
-    stored = set(
-        Product.objects.filter(uri__in=[row["uri"] for row in good], state=Product.State.INGESTED).values_list(
-            "uri", flat=True
-        )
-    )
-    refused = [_duplicate(row) for row in good if row["uri"] not in stored]
-    refused += [_damaged(row) for row in damaged]
+    stored, damaged = _insert_accepted(good, same)
+    rest = [row for row in good if row["uri"] not in stored]
+    if rest:
+        # Of these another job may have been the first to write the very same file.
+        there = Product.objects.filter(uri__in=[row["uri"] for row in rest], state=Product.State.INGESTED)
+        stored |= dict(there.values_list("uri", "id"))
+    refused = [_duplicate(row) for row in rest if row["uri"] not in stored and row["uri"] not in damaged]
+    refused += [_damaged(row) for row in rest if row["uri"] in damaged]
     refused += [_rejected(o.uri, o.path, o.error) for o in outcomes if o.error]
     same["state"] = Product.State.REJECTED
     insert_rows(Product, refused, same=same, ignore_conflicts=True)
+    return stored
 
 
-def _insert_accepted(
-    rows: list[dict[str, Any]], same: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Insert what was read; returns the rows that were tried, and those that the database cannot take.
+def _insert_accepted(rows: list[dict[str, Any]], same: dict[str, Any]) -> tuple[dict[str, int], set[str]]:
+    """Insert what was read, as far as its place is free.
 
     The header comes as the text that the reading process sent. One that a hostile file has taken over may send
     anything, and that must cost no other file.
+
+    Returns:
+        Address → id of what was inserted, and the addresses of what the database cannot take.
     """
-    options: dict[str, Any] = {"same": same, "texts": ["header"], "ignore_conflicts": True, "now": ["ingested_at"]}
-    try:
+
+    def insert(rows: list[dict[str, Any]]) -> dict[str, int]:
         with transaction.atomic():
-            insert_rows(Product, rows, **options)
+            inserted = insert_rows(
+                Product,
+                rows,
+                same=same,
+                texts=["header"],
+                ignore_conflicts=True,
+                now=["ingested_at"],
+                returning=["uri", "id"],
+            )
+        return dict(inserted)
+
+    try:
+        return insert(rows), set()
     except DataError:
-        damaged = [row for row in rows if not rules.is_header_text(row["header"])]
+        damaged = {row["uri"] for row in rows if not rules.is_header_text(row["header"])}
         if not damaged:
             raise
-        rows = [row for row in rows if rules.is_header_text(row["header"])]
-        insert_rows(Product, rows, **options)
-        return rows, damaged
-    return rows, []
+        return insert([row for row in rows if row["uri"] not in damaged]), damaged
 
 
 def _damaged(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from classifier.fits import keeper
+from classifier.fits.sandbox import FitsReader
 from esocs.archive import queries, services
 from esocs.archive.models import Plane, Product
 from esocs.jobs.models import Job
@@ -44,6 +46,20 @@ def test_the_operator_sees_the_rejected_newest_first_and_by_error(tmp_path: Path
     assert [Path(p.uri).stem for p in queries.list_rejected(error_code="empty_file")] == ["c", "a"]
     (listed,) = queries.list_batches()
     assert (listed, listed.ingested, listed.rejected) == (batch, 0, 3)
+
+
+def test_a_reader_that_a_file_took_over_costs_that_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    reader = FitsReader()
+    monkeypatch.setattr(services, "_reader", lambda: reader)
+    good = [write_image(tmp_path / f"{k}.fits", galaxy(40, 40, seed=k)) for k in range(3)]
+    forged = write_image(tmp_path / "forged.fits", galaxy(40, 40, seed=3), cards=[("OBJECT", "forged")])
+    with reader:
+        ingest([good[0], forged, *good[1:]])
+    refused = Product.objects.get(state="rejected")
+    assert (refused.uri, refused.error_code) == (str(forged), "unreadable")
+    assert set(Product.objects.filter(state="ingested").values_list("uri", flat=True)) == set(map(str, good))
+    assert Plane.objects.count() == len(good)
 
 
 def test_a_file_that_vanished_before_it_was_read_is_rejected(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from classifier.fits import child
 from classifier.fits.content import FitsContent
 from classifier.fits.parsing import parse_file
+from classifier.fits.wire import Answers
 
 
 def spin() -> None:
@@ -50,6 +51,16 @@ def misbehave(path: Path, **options: Any) -> FitsContent:
     return content
 
 
+class Forging(Answers):
+    """Sends as cards of an object called so a text that is no JSON, as only a child that a file took over would."""
+
+    def add(self, content: FitsContent) -> None:
+        super().add(content)
+        if content.facts.object == "forged":
+            self._texts[-1] = b"}" * len(self._texts[-1])
+
+
 if __name__ == "__main__":
     child.parse_file = misbehave
+    child.Answers = Forging  # type: ignore[misc]
     child.main()

@@ -119,6 +119,35 @@ def test_a_file_that_brings_its_reader_down_is_one_named_error(
     assert [isinstance(answer, FitsContent) for answer in answers] == [True, False, True, True, True]
 
 
+def test_of_a_batch_only_the_files_at_fault_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    paths = [write_image(tmp_path / f"{k:02d}.fits", galaxy(40, 40, seed=k)) for k in range(40)]
+    bad = {3: "crash", 4: "babble", 20: "killed", 31: "exit", 35: "memory"}
+    for place, deed in bad.items():
+        paths[place] = tmp_path / str(place) / deed
+    with FitsReader(limits=Limits(memory_bytes=1024 * MIB)) as reader:
+        answers = [answer for _, answer in reader.read_many(paths)]
+    assert {k for k, answer in enumerate(answers) if isinstance(answer, FitsError)} == set(bad)
+    noise = [answer.images[0].noise for answer in answers if isinstance(answer, FitsContent)]
+    assert len(set(noise)) == len(noise)
+
+
+def test_what_finds_no_room_in_shared_memory_comes_through_the_pipe(tmp_path: Path) -> None:
+    small = write_image(tmp_path / "a.fits", galaxy(40, 40))
+    large = write_image(tmp_path / "b.fits", galaxy(160, 200), WCS_CARDS)
+    many = CutSpec(positions=((150.0, -30.0),) * 100)
+    with FitsReader() as reader:
+        answers = [
+            a for _, a in reader.read_many([small, large, small], spec=lambda p: many if p == large else CutSpec())
+        ]
+    direct = [parse_file(small, spec=CutSpec(), limits=Limits()), parse_file(large, spec=many, limits=Limits())]
+    for answer, expected in zip(answers, [*direct, direct[0]], strict=True):
+        assert isinstance(answer, FitsContent)
+        assert len(answer.images) == len(expected.images)
+        for one, other in zip(answer.images, expected.images, strict=True):
+            assert np.array_equal(one.plane, other.plane)
+
+
 def test_a_child_in_which_memory_has_leaked_is_replaced_at_no_files_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
