@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count
 
 from classifier.shards import open_shard
 from esocs.archive.models import Shard
 from esocs.jobs.services import enqueue, enqueue_many
 from esocs.machine.copying import copy_predictions
-from esocs.machine.models import ModelVersion, Prediction
+from esocs.machine.models import ModelVersion
+from esocs.machine.queries import list_unpredicted
 from esocs.machine.services import check_labels
 from esocs.machine.similar import has_index
 from esocs.projects.models import Subject
@@ -84,10 +85,8 @@ def predict_shard(
     *, model: ModelVersion, shard: Shard, report_progress: Callable[[int, int], None] | None = None
 ) -> Callable[[], None]:
     """Predict those subjects of the workflow in one shard that this model has not; the effect writes the rows."""
-    predicted = Prediction.objects.filter(model_version=model, subject=OuterRef("pk"))
-    subjects = subjects_of(model.workflow).filter(~Exists(predicted), plane__shard=shard)
-    chosen = dict(subjects.values_list("plane__shard_index", "id"))
-    return predict_subjects(model=model, shard=shard, subjects=chosen, report_progress=report_progress)
+    subjects = list_unpredicted(model=model, shard=shard)
+    return predict_subjects(model=model, shard=shard, subjects=subjects, report_progress=report_progress)
 
 
 def predict_subjects(

@@ -15,7 +15,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 # What is in this folder without being a benchmark.
-SUPPORT = {"__init__", "all", "report"}
+SUPPORT = {"__init__", "all", "report", "prediction_worker"}
 
 
 def list_benchmarks() -> list[str]:
