@@ -55,7 +55,7 @@ class CardIndex:
         repeated: Offsets of the first and of a further card of the same keyword.
     """
 
-    __slots__ = ("_chosen", "_found", "_matching", "_places", "repeated", "standard")
+    __slots__ = ("_begun", "_chosen", "_found", "_matching", "_places", "repeated", "standard")
 
     def __init__(self, block: bytes, size: int) -> None:
         self.standard: dict[str, int] = {}
@@ -64,6 +64,7 @@ class CardIndex:
         self._chosen: dict[Choice, tuple[list[str], list[_Place]]] = {}
         self._matching: dict[re.Pattern[bytes], list[int]] = {}
         self._found: dict[str, int] = {}
+        self._begun: dict[tuple[str, ...], bool] = {}
         for row in (_words(block, 0, size) != _word(_HIERARCH)).nonzero()[0].tolist():
             start = row * CARD_BYTES
             keyword = block[start : start + 8]
@@ -101,6 +102,13 @@ class CardIndex:
             keywords = self.standard.items()
             found = [start for name, start in keywords if pattern.fullmatch(name.encode("latin-1"))]
             self._matching[pattern] = found
+        return found
+
+    def has_any(self, prefixes: tuple[str, ...]) -> bool:
+        """Whether a standard keyword begins with any of them."""
+        found = self._begun.get(prefixes)
+        if found is None:
+            found = self._begun[prefixes] = any(name.startswith(prefixes) for name in self.standard)
         return found
 
     def find_eso(self, name: str, block: bytes, size: int) -> int:
@@ -166,7 +174,7 @@ class Header:
     more than the few that are asked for. Of repeated keywords the first counts.
     """
 
-    __slots__ = ("_block", "_index", "_offsets", "_parsed", "_size")
+    __slots__ = ("_block", "_complete", "_index", "_offsets", "_parsed", "_size")
 
     def __init__(self, block: bytes, size: int | None = None, *, index: CardIndex | None = None) -> None:
         """Index the standard cards.
@@ -179,6 +187,7 @@ class Header:
         self._block = block
         self._size = len(block) if size is None else size
         self._parsed: dict[str, Any] = {}
+        self._complete = False
         self._index = index or CardIndex(block, self._size)
         self._offsets = self._index.standard
 
@@ -191,6 +200,7 @@ class Header:
     def read_standard(self) -> None:
         """Parse the values of all standard keywords at once, which is quicker than ten of them one by one."""
         self._parsed = dict.fromkeys(self._offsets) | _values_from(self._block, self._index.places())
+        self._complete = True
 
     def get(self, name: str) -> CardValue | None:
         """The parsed value; None where the card is absent or has no value."""
@@ -228,8 +238,9 @@ class Header:
         ``get`` gives the same values, one by one and more slowly.
         """
         standard, eso = self._index.choose(choice, self._block, self._size)
-        values = ((name, self.get(name)) for name in standard)
-        return {name: value for name, value in values if value is not None}, _values_from(self._block, eso)
+        get = self._parsed.get if self._complete else self.get
+        values = {name: value for name in standard if (value := get(name)) is not None}
+        return values, _values_from(self._block, eso)
 
     def contradictions(self, pattern: re.Pattern[bytes]) -> list[str]:
         """Keywords that match and stand twice with different values: two readers could disagree."""
@@ -242,7 +253,7 @@ class Header:
 
     def has_any(self, *prefixes: str) -> bool:
         """Whether any standard keyword begins so."""
-        return any(name.startswith(prefixes) for name in self._offsets)
+        return self._index.has_any(prefixes)
 
     def matching(self, pattern: re.Pattern[bytes]) -> bytes:
         """The raw cards of standard keywords that match, for a library that wants a header text."""
@@ -372,7 +383,12 @@ def _values_from(block: bytes, places: list[_Place]) -> dict[str, CardValue]:
                 if token.isdigit():
                     value = int(token)
                 elif b"." in token and token[:1] in _BEGINS_REAL and b"_" not in token:
-                    value = _finite(token)
+                    # `_finite`, written out: this is what most of the time goes into.
+                    try:
+                        number = float(token)
+                    except ValueError:
+                        number = math.inf
+                    value = number if -math.inf < number < math.inf else None
         if value is None:
             value = _value_from(block, equals, end)
         if value is not None and name not in found:

@@ -83,19 +83,13 @@ def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
 
 
 class _Facts:
-    """Look-ups over several headers' chosen values."""
+    """Look-ups over several headers' chosen values: by one name in all headers, then by the next."""
 
     def __init__(self, chosen: Sequence[tuple[Mapping[str, CardValue], Mapping[str, CardValue]]]) -> None:
-        self._standard = [standard for standard, _ in chosen]
-        self._eso = [eso for _, eso in chosen]
+        self._headers = [{**standard, **eso} for standard, eso in chosen]
 
     def _values(self, names: Sequence[str]) -> list[CardValue]:
-        return [
-            value
-            for name in names
-            for values in (self._eso if name.startswith("ESO ") else self._standard)
-            if (value := values.get(name)) is not None
-        ]
+        return [value for name in names for header in self._headers if (value := header.get(name)) is not None]
 
     def text(self, *names: str) -> str | None:
         """The first that is not empty."""

@@ -99,7 +99,8 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
 def _opened(path: Path) -> Iterator[int]:
     """A descriptor: a file object would cost a small file a tenth of its reading."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without O_NONBLOCK a named pipe would be waited for; of a file it changes nothing.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise UnreadableError(f"The file cannot be opened: {error.strerror}.") from error
     try:

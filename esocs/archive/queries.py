@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
+from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from numpy.typing import NDArray
 
@@ -43,6 +44,14 @@ def list_rejected(*, error_code: str = "") -> QuerySet[Product]:
     """Rejected products with their named error, newest first."""
     rejected = Product.objects.filter(state=Product.State.REJECTED).order_by("-id")
     return rejected.filter(error_code=error_code) if error_code else rejected
+
+
+def find_known(uris: Iterable[str]) -> set[str]:
+    """Those of these addresses at which a file was read before, or was to be."""
+    with connection.cursor() as cursor:
+        # One array in place of a thousand parameters, which would take longer to write than to look up.
+        cursor.execute("SELECT uri FROM archive_product WHERE uri = ANY(%s)", [list(uris)])
+        return {uri for (uri,) in cursor.fetchall()}
 
 
 def list_batches() -> QuerySet[IngestBatch]:

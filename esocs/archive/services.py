@@ -25,7 +25,7 @@ from classifier.fits.content import CardsText, Cutout, CutSpec, FitsContent, Spe
 from classifier.fits.errors import FitsError, UnreadableError
 from classifier.fits.sandbox import FitsReader
 from classifier.shards import digest_of, write_shard
-from esocs.archive import rules
+from esocs.archive import queries, rules
 from esocs.archive.insertion import insert_rows
 from esocs.archive.models import IngestBatch, Plane, Product, Shard
 from esocs.jobs.services import enqueue, enqueue_many
@@ -147,7 +147,7 @@ def ingest_files(
     subjects of all products at these paths, those that were read before it asked included.
     """
     uris = {rules.uri_of(path): path for path in paths}
-    known = set(Product.objects.filter(uri__in=list(uris)).values_list("uri", flat=True))
+    known = queries.find_known(uris)
     todo = [(uri, path) for uri, path in uris.items() if uri not in known]
     anywhere = CutSpec()
 

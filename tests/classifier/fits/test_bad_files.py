@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -49,6 +50,11 @@ def test_a_missing_file_is_a_named_error(tmp_path: Path) -> None:
 
 def test_a_folder_is_a_named_error(tmp_path: Path) -> None:
     assert refusal(tmp_path).code == "unreadable"
+
+
+def test_a_pipe_is_a_named_error_that_nobody_waits_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.fits")
+    assert refusal(tmp_path / "pipe.fits").code == "unreadable"
 
 
 def test_a_file_above_the_size_limit_is_not_opened(tmp_path: Path) -> None:
