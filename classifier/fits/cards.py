@@ -197,11 +197,6 @@ class Header:
     def __len__(self) -> int:
         return self._size // CARD_BYTES
 
-    def read_standard(self) -> None:
-        """Parse the values of all standard keywords at once, which is quicker than ten of them one by one."""
-        self._parsed = dict.fromkeys(self._offsets) | _values_from(self._block, self._index.places())
-        self._complete = True
-
     def get(self, name: str) -> CardValue | None:
         """The parsed value; None where the card is absent or has no value."""
         found: CardValue | None = self._parsed.get(name, _UNREAD)
@@ -235,11 +230,15 @@ class Header:
     def choose(self, choice: Choice) -> tuple[dict[str, CardValue], dict[str, CardValue]]:
         """The values of the chosen standard keywords and of the chosen ESO ones, those that have any, in order.
 
-        ``get`` gives the same values, one by one and more slowly.
+        ``get`` gives the same values, one by one.
         """
         standard, eso = self._index.choose(choice, self._block, self._size)
-        get = self._parsed.get if self._complete else self.get
-        values = {name: value for name in standard if (value := get(name)) is not None}
+        if not self._complete:
+            # All standard ones: who asks for these will ask for others, and one by one they cost twice as much.
+            self._parsed = dict.fromkeys(self._offsets) | _values_from(self._block, self._index.places())
+            self._complete = True
+        parsed = self._parsed
+        values = {name: value for name in standard if (value := parsed[name]) is not None}
         return values, _values_from(self._block, eso)
 
     def contradictions(self, pattern: re.Pattern[bytes]) -> list[str]:

@@ -160,7 +160,6 @@ def _find_end(buffer: Buffer, start: int, *, limits: Limits) -> int:
 
 
 def _check_hdu(header: Header, *, index: int, data_offset: int, file_bytes: int, limits: Limits) -> Hdu:
-    header.read_standard()
     for name in header.contradictions(_STRUCTURAL):
         raise UnreadableError(f"The card {name} stands twice with different values.")
     if index == 0 and header.get("SIMPLE") is not True:
