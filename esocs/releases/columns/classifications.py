@@ -46,12 +46,12 @@ SELECT c.id, c.volunteer_id, v.user_id, u.login, c.ip_key, c.workflow_id, c.work
        CASE WHEN st.retired_at <= %(as_of)s THEN st.id END, st.classifications_count,
        st.created_at AT TIME ZONE 'UTC', st.updated_at AT TIME ZONE 'UTC', st.retired_at AT TIME ZONE 'UTC',
        st.retirement_reason{foreign_columns}
-FROM crowd_classification c
+FROM {classifications} c
 JOIN accounts_volunteer v ON v.id = c.volunteer_id
 LEFT JOIN accounts_user u ON u.id = v.user_id
 JOIN projects_subject s ON s.id = c.subject_id
 LEFT JOIN crowd_subjectstatus st ON st.workflow_id = c.workflow_id AND st.subject_id = c.subject_id{foreign_joins}
-WHERE c.workflow_id = ANY(%(workflows)s) AND c.created_at <= %(as_of)s{chosen}
+WHERE c.created_at <= %(as_of)s{chosen}
 ORDER BY c.id
 """
 FACTS, FOREIGN = 16, 22
@@ -170,6 +170,7 @@ def _statement(scope: Scope, *, imported: bool, chosen: Sequence[int] | None) ->
         " AND m.subject_id = c.subject_id)": scope.subject_set is not None,
     }
     return ROWS.format(
+        classifications=_classifications(scope),
         metadata=SAFE_METADATA if scope.pseudonymised else METADATA,
         foreign_columns=FOREIGN_COLUMNS if imported else "",
         foreign_joins=FOREIGN_JOINS if imported else "",
@@ -177,9 +178,20 @@ def _statement(scope: Scope, *, imported: bool, chosen: Sequence[int] | None) ->
     )
 
 
+def _classifications(scope: Scope) -> str:
+    """The workflows' rows, each workflow's by the index that has them in order.
+
+    Asked for a list of workflows at once, PostgreSQL walks the whole table in the order of its ids and drops what
+    belongs to others: the first row of a small workflow among a million others took seven seconds.
+    """
+    each = [f"SELECT * FROM crowd_classification WHERE workflow_id = {int(pk)}" for pk in scope.workflow_ids]
+    if len(each) > 1:  # each in order, so that PostgreSQL merges them and sorts nothing
+        each = [f"({one} ORDER BY id)" for one in each]
+    return f"({' UNION ALL '.join(each or ['SELECT * FROM crowd_classification WHERE false'])})"
+
+
 def _parameters(scope: Scope, only: Sequence[int] | None) -> dict[str, Any]:
     return {
-        "workflows": scope.workflow_ids,
         "as_of": scope.as_of,
         "only": None if only is None else list(only),
         "after_id": scope.after_id,
