@@ -102,6 +102,13 @@ def ensure_volunteer(request: HttpRequest, identity: Identity, *, page: str = ""
     return replace(identity, volunteer_id=volunteer_id)
 
 
+def identity_of_page(identity: Identity, page: str) -> Identity:
+    """The same identity with the volunteer of a page that keeps no session: one row a name, however often it asks."""
+    if identity.volunteer_id is not None:
+        return identity
+    return replace(identity, volunteer_id=services.volunteer_for_anonymous(f"page:{page}").pk)
+
+
 def issue_token(user: User) -> str:
     """A signed bearer token with Panoptes' claims, valid for ACCESS_TOKEN_AGE_S seconds."""
     data = {

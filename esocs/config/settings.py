@@ -30,6 +30,8 @@ DEBUG = env.bool("ESOCS_DEBUG", False)
 # The embedded default serves one machine's own browser; a deployment sets its own key, and a check insists.
 INSECURE_KEY = "only-for-this-machine"
 SECRET_KEY = env.str("ESOCS_SECRET_KEY", INSECURE_KEY)
+# Former keys: what they signed or sealed is still believed and opened.
+SECRET_KEY_FALLBACKS: list[str] = env.list("ESOCS_SECRET_KEY_FALLBACKS", [])
 PUBLIC_URL = env.str("ESOCS_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ESOCS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])

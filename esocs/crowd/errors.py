@@ -27,10 +27,14 @@ class WorkflowNotFoundError(EsocsError):
 
 
 class WorkflowInactiveError(EsocsError):
-    """The workflow takes no classifications at present."""
+    """The workflow takes no classifications at present.
+
+    A conflict with what the workflow is now, and no fault of the sender: Zooniverse's classifier throws an answer away
+    that is refused with 422, and sends it again after any other refusal.
+    """
 
     code = "workflow_inactive"
-    status = 422
+    status = 409
 
 
 class WorkflowNotInProjectError(EsocsError):
@@ -72,6 +76,13 @@ class RetirementReasonError(EsocsError):
     """Panoptes knows no such reason to retire a subject."""
 
     code = "retirement_reason_unknown"
+    status = 422
+
+
+class UnknownSelectionError(EsocsError):
+    """A workflow's configuration asks for a way of selection that there is not."""
+
+    code = "selection_unknown"
     status = 422
 
 

@@ -10,7 +10,15 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from esocs.accounts.identity import Identity, TokenInvalidError, identity_from_session, identity_from_token
+from esocs.accounts.identity import (
+    Identity,
+    TokenInvalidError,
+    ensure_volunteer,
+    identity_from_session,
+    identity_from_token,
+    identity_of_page,
+)
+from esocs.accounts.throttling import client_address
 from esocs.panoptes.errors import ForeignOriginError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -54,6 +62,30 @@ def refuse_foreign_origin(request: HttpRequest | Request) -> None:
     trusted = origin in settings.CSRF_TRUSTED_ORIGINS or origin in settings.CORS_ALLOWED_ORIGINS
     if origin and not trusted and urlsplit(origin).netloc != request.get_host():
         raise ForeignOriginError("Pages of other sites may not write here.", hint="List it in ESOCS_CORS_ORIGINS.")
+
+
+def somebody_who_asks(request: Request, identity: Identity) -> Identity:
+    """The asker with a volunteer, for whom subjects can be reserved.
+
+    A browser sends our cookie to no page of a foreign site (it is SameSite=Lax, unless the operator says otherwise), so
+    that such a page would be somebody new at each request, hold ten more subjects each time, and leave a row behind. It
+    is known again by its address and its browser; who answers is told apart by the session that the answer names.
+    """
+    plain = request._request  # noqa: SLF001 - DRF's name for Django's request
+    if settings.SESSION_COOKIE_NAME in plain.COOKIES or not _keeps_no_cookie(plain):
+        return ensure_volunteer(plain, identity)
+    return identity_of_page(identity, f"queue/{client_address(plain)}/{plain.headers.get('User-Agent', '')}")
+
+
+def _keeps_no_cookie(request: HttpRequest) -> bool:
+    """Whether a page of another site asks, as the browser says, or an older one by the origin alone."""
+    if settings.SESSION_COOKIE_SAMESITE == "None":
+        return False
+    said = request.headers.get("Sec-Fetch-Site")
+    if said is not None:
+        return said == "cross-site"
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).hostname != request.get_host().partition(":")[0]
 
 
 class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

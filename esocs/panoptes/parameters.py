@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.http import QueryDict
 
 from esocs.panoptes.errors import InvalidRequestError
@@ -66,6 +68,21 @@ def read_text(query: QueryDict, name: str) -> str:
     if "\0" in text:
         raise InvalidRequestError(f"{name} holds a zero character.")
     return text
+
+
+def read_order(query: QueryDict, allowed: Collection[str]) -> list[str]:
+    """The columns of `sort`, separated by commas, each with `-` before it where the largest comes first.
+
+    Raises:
+        InvalidRequestError: one of them is not among `allowed`.
+    """
+    names = [name.strip() for name in query.get("sort", "").split(",") if name.strip()]
+    for name in names:
+        if name.removeprefix("-") not in allowed:
+            raise InvalidRequestError(
+                f"Nothing can be sorted by {name[:40]!r}.", hint=f"Use {', '.join(sorted(allowed))}."
+            )
+    return names
 
 
 def parse_id(text: str, name: str) -> int:

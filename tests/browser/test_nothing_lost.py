@@ -298,6 +298,9 @@ def test_a_workflow_that_changed_underneath_still_takes_the_answer_and_a_closed_
         })"""
     )
     assert kept == ["workflow_inactive"], "the answer is kept in the browser"
+    Workflow.objects.update(active=True)
+    page.reload()
+    wait_until_saved(page, 2)
 
 
 def test_an_answer_that_waits_during_the_sign_up_joins_the_account(page: Page, workflow: Workflow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -16,8 +17,8 @@ from panoptes_client import Panoptes, Workflow
 from panoptes_client.caesar import Caesar
 from panoptes_client.panoptes import PanoptesAPIException
 
-from esocs.crowd.caesar import deriving
-from esocs.crowd.models import CaesarWorkflow, Extract, ExtractImport, SubjectStatus, Underived
+from esocs.crowd.caesar import deriving, objects
+from esocs.crowd.models import CaesarWorkflow, Extract, ExtractImport, RuleEffect, SubjectStatus, Underived
 from esocs.jobs import services as jobs
 from esocs.jobs.models import Job
 from esocs.projects import models as rows
@@ -273,7 +274,11 @@ def test_another_server_extracts_reduces_and_is_told(
     told = {"url": f"{origin}/told", "reducer_key": "means"}
     caesar.create_workflow_rule_effect(pk, "subject", rule["id"], "external", told)
     secret = {**told, "username": "me", "password": "pässword"}
-    caesar.create_workflow_rule_effect(pk, "subject", rule["id"], "external_with_basic_auth", secret)
+    effect = caesar.create_workflow_rule_effect(pk, "subject", rule["id"], "external_with_basic_auth", secret)
+    assert effect["config"] == {**secret, "password": "********"}
+    kept = RuleEffect.objects.get(pk=effect["id"])
+    assert "pässword" not in str(kept.config)
+    objects.save_effect(kept.subject_rule, effect, kept, author=workflow.project.owner)  # what is shown, sent back
     (subject,) = publish(workflow)
     author = make_user()
     classify(workflow, subject, author.volunteer, T0=1)
@@ -288,7 +293,8 @@ def test_another_server_extracts_reduces_and_is_told(
     assert calls["/told"][1]["data"] == {"mean": 3.5, "inner": {"n": 2}}
     keys = [headers["Idempotency-Key"] for _, headers, _ in seen]
     assert len(set(keys)) == len(keys) == 4
-    assert sum("Authorization" in headers for _, headers, _ in seen) == 1
+    [sent_with] = [headers["Authorization"] for _, headers, _ in seen if "Authorization" in headers]
+    assert base64.b64decode(sent_with.removeprefix("Basic ")).decode() == "me:pässword"
     before = len(seen)
     deriving.order_all(pk)
     derive(workflow)

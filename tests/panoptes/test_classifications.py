@@ -306,7 +306,7 @@ def test_a_workflow_of_a_closed_project_takes_nothing(client: Client, workflow: 
 
 def test_an_inactive_workflow_takes_nothing(client: Client, workflow: Workflow, subject: Subject) -> None:
     Workflow.objects.update(active=False)
-    assert error_of(send(client, classification(workflow, subject))) == (422, "workflow_inactive")
+    assert error_of(send(client, classification(workflow, subject))) == (409, "workflow_inactive")
 
 
 def test_a_gold_standard_is_taken_from_experts_alone(client: Client, workflow: Workflow, subject: Subject) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from esocs.accounts.models import Volunteer
 from esocs.crowd.models import Classification, SubjectStatus
 from esocs.panoptes.access import forget_workflows
 from esocs.projects.community import create_translation, create_tutorial
@@ -201,6 +202,22 @@ def test_a_grouped_workflow_wants_a_subject_set(client: Client, workflow: Workfl
     subject_set = workflow.subject_sets.get()
     path = f"/api/subjects/queued?workflow_id={workflow.pk}&subject_set_id={subject_set.pk}"
     assert [each["id"] for each in ask(client, path).json()["subjects"]] == [str(subject.pk)]
+
+
+def test_a_page_without_cookies_is_one_asker_however_often_it_asks(workflow: Workflow) -> None:
+    for _ in range(12):
+        make_subject(workflow.project, published_in=workflow)
+    path = f"/api/subjects/queued?workflow_id={workflow.pk}&page_size=4"
+    first, second = (ask(Client(), path, **{"Sec-Fetch-Site": "cross-site"}) for _ in range(2))
+    shown = [{each["id"] for each in answer.json()["subjects"]} for answer in (first, second)]
+    assert len(shown[0]) == len(shown[1]) == 4
+    assert not shown[0] & shown[1]
+    assert Volunteer.objects.filter(user=None).count() == 1
+    assert not first.cookies, "nothing is begun that the browser would not send back"
+    ask(Client(), path)  # an older browser says the origin alone
+    assert Volunteer.objects.filter(user=None).count() == 1
+    ask(Client(), path, **{"Sec-Fetch-Site": "same-site"})
+    assert Volunteer.objects.filter(user=None).count() == 2
 
 
 def test_an_exhausted_queue_is_empty_and_says_so(client: Client, workflow: Workflow, subject: Subject) -> None:

@@ -140,7 +140,7 @@ def test_an_unknown_workflow_is_not_found_and_an_inactive_one_says_so(client: Cl
     assert error_of(client.get("/api/subjects/queued?workflow_id=999999")) == (404, "not_found")
     Workflow.objects.update(active=False)
     answer = client.get(f"/api/subjects/queued?workflow_id={workflow.pk}")
-    assert error_of(answer) == (422, "workflow_inactive")
+    assert error_of(answer) == (409, "workflow_inactive")
 
 
 def test_one_subject_is_shown_with_its_links(client: Client, workflow: Workflow, subject: Subject) -> None:

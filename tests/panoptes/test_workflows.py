@@ -53,6 +53,18 @@ def test_a_workflow_of_a_closed_project_is_not_found(client: Client, workflow: W
     assert error_of(client.get(f"/api/workflows/{workflow.pk}")) == (404, "not_found")
 
 
+def test_a_listing_is_sorted_as_asked_and_by_nothing_else(client: Client, workflow: Workflow) -> None:
+    second = make_workflow(workflow.project)
+
+    def ids(sort: str) -> list[str]:
+        return [document["id"] for document in client.get("/api/workflows", {"sort": sort}).json()["workflows"]]
+
+    assert ids("id") == ids("created_at") == [str(workflow.pk), str(second.pk)]
+    assert ids("-id") == ids("-updated_at,id") == [str(second.pk), str(workflow.pk)]
+    for unknown in ("retirement", "--id", "id;drop", "project__owner__password"):
+        assert error_of(client.get("/api/workflows", {"sort": unknown})) == (422, "invalid_request")
+
+
 def test_active_must_be_true_or_false(client: Client) -> None:
     assert error_of(client.get("/api/workflows?active=perhaps")) == (422, "invalid_request")
 

@@ -350,3 +350,20 @@ def test_a_workflow_made_in_a_live_project_is_inactive(client: Client, project: 
     assert (answer.status_code, made["active"], made["first_task"]) == (201, False, "T0")
     assert answer["Location"].endswith(f"/api/workflows/{made['id']}")
     assert Workflow.objects.get(pk=made["id"]).strings == {"T0.instruction": "Describe it."}
+
+
+def test_a_way_of_selection_that_there_is_not_is_refused(
+    client: Client, project: Project, owner: dict[str, str]
+) -> None:
+    workflow = make_workflow(project)
+    Workflow.objects.update(active=False)
+    path = f"/workflows/{workflow.pk}"
+    for selection, expected in (("Panoptes", 422), ("", 422), (None, 422), (["esocs"], 422), ("panoptes", 200)):
+        tag = client.get(f"/api{path}", headers=owner)["ETag"]
+        body = {"workflows": {"configuration": {"selection": selection}}}
+        answer = send(client, "put", path, body, **owner, **{"If-Match": tag})
+        assert answer.status_code == expected, answer.content
+        if expected == 422:
+            assert error_of(answer) == (422, "selection_unknown")
+    workflow.refresh_from_db()
+    assert workflow.configuration == {"selection": "panoptes"}

@@ -86,7 +86,7 @@ def rule_document(row: SubjectRule | UserRule) -> Document:
 
 def effect_document(row: RuleEffect) -> Document:
     config: Document = dict(row.config)
-    if "password" in config:
+    if config.pop("sealed_password", None) is not None:
         config["password"] = HIDDEN
     if row.action == RuleEffect.Action.RETIRE:
         config["reason"] = row.reason

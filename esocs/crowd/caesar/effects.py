@@ -10,6 +10,7 @@ from esocs.accounts.models import User
 from esocs.crowd.caesar.calling import post
 from esocs.crowd.caesar.documents import reduction_document
 from esocs.crowd.caesar.errors import ReductionError
+from esocs.crowd.caesar.sealing import unseal
 from esocs.crowd.models import RuleEffect, SubjectReduction
 from esocs.crowd.publication import add_to_set
 from esocs.projects.community import collect_subjects, keep_settings
@@ -71,6 +72,6 @@ def _send(effect: RuleEffect, subject: Subject, key: str) -> None:
     body: dict[str, Any] = reduction_document(found[0]) | {"subject": {"id": subject.pk, "metadata": subject.metadata}}
     headers = {"Idempotency-Key": key}
     if effect.action == RuleEffect.Action.EXTERNAL_WITH_BASIC_AUTH:
-        pair = f"{effect.config['username']}:{effect.config['password']}"
+        pair = f"{effect.config['username']}:{unseal(effect.config['sealed_password'])}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     post(effect.config["url"], body, headers=headers)

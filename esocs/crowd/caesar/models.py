@@ -241,7 +241,7 @@ class RuleEffect(models.Model):
     )
     collection = models.ForeignKey(Collection, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     promotes_to = models.ForeignKey(Workflow, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    config = models.JSONField(default=dict, help_text="url, reducer_key, username and password of a call.")
+    config = models.JSONField(default=dict, help_text="url, reducer_key, username and sealed password of a call.")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -23,8 +23,10 @@ from esocs.crowd.caesar.configuration import (
     read_reducer,
 )
 from esocs.crowd.caesar.deriving import lock_workflow, order_all
+from esocs.crowd.caesar.documents import HIDDEN
 from esocs.crowd.caesar.errors import CaesarConfigurationError
 from esocs.crowd.caesar.reduction import REDUCERS
+from esocs.crowd.caesar.sealing import seal
 from esocs.crowd.models import CaesarWorkflow, Extractor, Reducer, RuleEffect, SubjectRule, UserRule
 from esocs.crowd.retirement_settings import record_setting
 from esocs.projects.access import COLLABORATORS
@@ -225,10 +227,19 @@ def save_effect(rule: SubjectRule | UserRule, sent: Sent, row: RuleEffect | None
         made.collection = _find_collection(rule.workflow.project, config.pop("collection_id"), author)
     if "workflow_id" in config:
         made.promotes_to = _find_workflow(rule.workflow, config.pop("workflow_id"))
-    made.config = config
+    made.config = _sealed(config, made.config)
     made.save()
     _follow(rule, author)
     return made
+
+
+def _sealed(config: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as it is kept. Who sends back what is shown for a password leaves it as it was."""
+    password = config.pop("password", None)
+    if password is None:
+        return config
+    kept = before.get("sealed_password") if password == HIDDEN else None
+    return {**config, "sealed_password": kept or seal(password)}
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
@@ -54,87 +55,85 @@ class Workflow(CaesarView):
         return Response(documents.workflow_document(objects.save_workflow(workflow, _read_workflow(request))))
 
 
-@describe("extractor", "CaesarExtractor", get="list", post="one")
-class Extractors(CaesarView):
-    """A workflow's extractors."""
+class KeyedView(CaesarView):
+    """Extractors or reducers of a workflow: rows with a key, saved whole."""
+
+    model: ClassVar[type[Extractor | Reducer]]
+    noun: ClassVar[str]
+    document: ClassVar[Callable[..., dict[str, Any]]]
+    save: ClassVar[Callable[..., Extractor | Reducer]]
+    # What a change leaves as it was where it is not sent.
+    fields: ClassVar[frozenset[str]]
+
+    def rows(self, pk: str) -> Any:
+        rows: Any = self.model.objects.filter(workflow=self.find_setting(pk).workflow)
+        return rows.select_related("workflow").order_by("id")
+
+    def find_keyed(self, pk: str, name: str) -> Any:
+        """The row by its number, or by its key."""
+        rows = self.rows(pk)
+        by_number = rows.filter(pk=int(name)).first() if name.isdecimal() and len(name) < 19 else None
+        return by_number or find_row(rows, self.model.__name__, key=name)
+
+
+class OfExtractors(KeyedView):
+    model, noun = Extractor, "extractor"
+    document, save = staticmethod(documents.extractor_document), staticmethod(objects.save_extractor)
+    fields = frozenset({"key", "type", "task_key", "if_missing", "minimum_workflow_version", "config"})
+
+
+class OfReducers(KeyedView):
+    model, noun = Reducer, "reducer"
+    document, save = staticmethod(documents.reducer_document), staticmethod(objects.save_reducer)
+    fields = frozenset({"key", "type", "topic", "reduction_mode", "filters", "grouping", "config"})
+
+
+class KeyedList(KeyedView):
+    """A workflow's, in the order in which they were made; and the place to make one."""
 
     def get(self, request: Request, pk: str) -> Response:
-        rows = Extractor.objects.filter(workflow=self.find_setting(pk).workflow).order_by("id")
-        return Response([documents.extractor_document(row) for row in rows])
+        return Response([self.document(row) for row in self.rows(pk)])
 
     def post(self, request: Request, pk: str) -> Response:
         workflow = self.find_setting(pk).workflow
-        row = objects.save_extractor(workflow, read_member(request.data, "extractor"))
-        return created(documents.extractor_document(row))
+        return created(self.document(self.save(workflow, read_member(request.data, self.noun))))
 
 
-def _find_keyed(rows: Any, noun: str, name: str) -> Any:
-    """By its number, or by its key."""
-    by_number = rows.filter(pk=int(name)).first() if name.isdecimal() and len(name) < 19 else None
-    return by_number or find_row(rows, noun, key=name)
+class KeyedDetail(KeyedView):
+    """One, by its number or its key."""
+
+    def get(self, request: Request, pk: str, name: str) -> Response:
+        return Response(self.document(self.find_keyed(pk, name)))
+
+    def put(self, request: Request, pk: str, name: str) -> Response:
+        row = self.find_keyed(pk, name)
+        before = {member: value for member, value in self.document(row).items() if member in self.fields}
+        sent = {**before, **read_member(request.data, self.noun)}
+        return Response(self.document(self.save(row.workflow, sent, row)))
+
+    def delete(self, request: Request, pk: str, name: str) -> Response:
+        objects.delete_keyed(self.find_keyed(pk, name))
+        return Response(status=204)
+
+
+@describe("extractor", "CaesarExtractor", get="list", post="one")
+class Extractors(OfExtractors, KeyedList):
+    """A workflow's extractors."""
 
 
 @describe("extractor", "CaesarExtractor", get="one", put="one", delete="none")
-class ExtractorDetail(CaesarView):
+class ExtractorDetail(OfExtractors, KeyedDetail):
     """One extractor, by its number or its key."""
-
-    def _find(self, pk: str, name: str) -> Extractor:
-        rows = Extractor.objects.filter(workflow=self.find_setting(pk).workflow).select_related("workflow")
-        found: Extractor = _find_keyed(rows, "Extractor", name)
-        return found
-
-    def get(self, request: Request, pk: str, name: str) -> Response:
-        return Response(documents.extractor_document(self._find(pk, name)))
-
-    def put(self, request: Request, pk: str, name: str) -> Response:
-        row = self._find(pk, name)
-        before = {name: value for name, value in documents.extractor_document(row).items() if name in EXTRACTOR_FIELDS}
-        sent = {**before, **read_member(request.data, "extractor")}
-        return Response(documents.extractor_document(objects.save_extractor(row.workflow, sent, row)))
-
-    def delete(self, request: Request, pk: str, name: str) -> Response:
-        objects.delete_keyed(self._find(pk, name))
-        return Response(status=204)
-
-
-EXTRACTOR_FIELDS = {"key", "type", "task_key", "if_missing", "minimum_workflow_version", "config"}
-REDUCER_FIELDS = {"key", "type", "topic", "reduction_mode", "filters", "grouping", "config"}
 
 
 @describe("reducer", "CaesarReducer", get="list", post="one")
-class Reducers(CaesarView):
+class Reducers(OfReducers, KeyedList):
     """A workflow's reducers."""
-
-    def get(self, request: Request, pk: str) -> Response:
-        rows = Reducer.objects.filter(workflow=self.find_setting(pk).workflow).order_by("id")
-        return Response([documents.reducer_document(row) for row in rows])
-
-    def post(self, request: Request, pk: str) -> Response:
-        workflow = self.find_setting(pk).workflow
-        return created(documents.reducer_document(objects.save_reducer(workflow, read_member(request.data, "reducer"))))
 
 
 @describe("reducer", "CaesarReducer", get="one", put="one", delete="none")
-class ReducerDetail(CaesarView):
+class ReducerDetail(OfReducers, KeyedDetail):
     """One reducer, by its number or its key."""
-
-    def _find(self, pk: str, name: str) -> Reducer:
-        rows = Reducer.objects.filter(workflow=self.find_setting(pk).workflow).select_related("workflow")
-        found: Reducer = _find_keyed(rows, "Reducer", name)
-        return found
-
-    def get(self, request: Request, pk: str, name: str) -> Response:
-        return Response(documents.reducer_document(self._find(pk, name)))
-
-    def put(self, request: Request, pk: str, name: str) -> Response:
-        row = self._find(pk, name)
-        before = {name: value for name, value in documents.reducer_document(row).items() if name in REDUCER_FIELDS}
-        sent = {**before, **read_member(request.data, "reducer")}
-        return Response(documents.reducer_document(objects.save_reducer(row.workflow, sent, row)))
-
-    def delete(self, request: Request, pk: str, name: str) -> Response:
-        objects.delete_keyed(self._find(pk, name))
-        return Response(status=204)
 
 
 class RuleView(CaesarView):
@@ -217,57 +216,49 @@ class EffectDetail(RuleView):
         return Response(status=204)
 
 
-@describe("subject_rule", "CaesarRule", get="list", post="one")
-class SubjectRules(RuleList):
-    """Rules on subjects' reductions."""
-
+class OfSubjects(RuleView):
     model, noun = SubjectRule, "subject_rule"
+
+
+class OfVolunteers(RuleView):
+    model, noun = UserRule, "user_rule"
+
+
+@describe("subject_rule", "CaesarRule", get="list", post="one")
+class SubjectRules(OfSubjects, RuleList):
+    """Rules on subjects' reductions."""
 
 
 @describe("subject_rule", "CaesarRule", get="one", put="one", delete="none")
-class SubjectRuleDetail(RuleDetail):
+class SubjectRuleDetail(OfSubjects, RuleDetail):
     """One rule on subjects' reductions."""
-
-    model, noun = SubjectRule, "subject_rule"
 
 
 @describe("subject_rule_effect", "CaesarEffect", get="list", post="one")
-class SubjectRuleEffects(EffectList):
+class SubjectRuleEffects(OfSubjects, EffectList):
     """What happens to subjects of whom a rule holds."""
-
-    model, noun = SubjectRule, "subject_rule"
 
 
 @describe("subject_rule_effect", "CaesarEffect", get="one", put="one", delete="none")
-class SubjectRuleEffectDetail(EffectDetail):
+class SubjectRuleEffectDetail(OfSubjects, EffectDetail):
     """One effect."""
-
-    model, noun = SubjectRule, "subject_rule"
 
 
 @describe("user_rule", "CaesarRule", get="list", post="one")
-class UserRules(RuleList):
+class UserRules(OfVolunteers, RuleList):
     """Rules on volunteers' reductions."""
-
-    model, noun = UserRule, "user_rule"
 
 
 @describe("user_rule", "CaesarRule", get="one", put="one", delete="none")
-class UserRuleDetail(RuleDetail):
+class UserRuleDetail(OfVolunteers, RuleDetail):
     """One rule on volunteers' reductions."""
-
-    model, noun = UserRule, "user_rule"
 
 
 @describe("user_rule_effect", "CaesarEffect", get="list", post="one")
-class UserRuleEffects(EffectList):
+class UserRuleEffects(OfVolunteers, EffectList):
     """What happens to volunteers of whom a rule holds."""
-
-    model, noun = UserRule, "user_rule"
 
 
 @describe("user_rule_effect", "CaesarEffect", get="one", put="one", delete="none")
-class UserRuleEffectDetail(EffectDetail):
+class UserRuleEffectDetail(OfVolunteers, EffectDetail):
     """One effect."""
-
-    model, noun = UserRule, "user_rule"

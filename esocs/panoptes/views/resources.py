@@ -19,7 +19,7 @@ from esocs.panoptes.bodies import read_body
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import ForbiddenError, NotFoundError
 from esocs.panoptes.paging import paginate
-from esocs.panoptes.parameters import parse_id, read_id, read_ids
+from esocs.panoptes.parameters import parse_id, read_id, read_ids, read_order
 from esocs.panoptes.views.base import PanoptesView, require_match
 from esocs.projects.access import list_visible_projects
 from esocs.projects.models import Project
@@ -92,6 +92,10 @@ class Resource(PanoptesView, ABC):
         return project
 
 
+# Of these, a listing is sorted by those that its rows have.
+SORTED_BY = frozenset({"id", "created_at", "updated_at", "display_name", "login", "slug", "language", "priority"})
+
+
 class Listed(Resource):
     """GET the collection."""
 
@@ -111,8 +115,14 @@ class Listed(Resource):
         """The listing's address without /api."""
         return f"/{self.plural}"
 
+    def sort(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows as `sort` orders them, those that are alike by their ids; as they are when it is absent."""
+        columns = {field.name for field in rows.model._meta.concrete_fields}  # noqa: SLF001 - Django's name for it
+        order = read_order(self.request.query_params, SORTED_BY & columns)
+        return rows.order_by(*order, "id") if order else rows
+
     def get(self, request: Request, **_: str) -> Response:
-        found = self.select(self.visible())
+        found = self.sort(self.select(self.visible()))
         rows, meta = paginate(found, query=request.query_params, plural=self.plural, path=self.path())
         whole = meta[self.plural]["count"] == 1 and len(rows) == 1
         # A client that looks a resource up by its name sends this tag back when it changes it.

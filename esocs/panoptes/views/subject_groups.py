@@ -8,9 +8,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from esocs.accounts.identity import ensure_volunteer
 from esocs.panoptes import schema
 from esocs.panoptes.access import open_workflow
+from esocs.panoptes.authentication import somebody_who_asks
 from esocs.panoptes.documents import Document
 from esocs.panoptes.errors import InvalidRequestError, NotFoundError
 from esocs.panoptes.parameters import read_count, read_id
@@ -57,7 +57,7 @@ class SubjectGroups(PanoptesView):
             raise InvalidRequestError("subject_set_id is missing.", hint="This workflow is grouped: choose a set.")
         subjects = next_subjects(
             workflow,
-            ensure_volunteer(request._request, self.identity),  # noqa: SLF001 - DRF's name for Django's request
+            somebody_who_asks(request, self.identity),
             limit=size * n,
             site=self.site,
             subject_set_id=subject_set_id,

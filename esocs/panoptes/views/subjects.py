@@ -11,11 +11,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from esocs.accounts.identity import ensure_volunteer
 from esocs.crowd.by_hand import open_subjects
 from esocs.crowd.standing import list_standing
 from esocs.panoptes import schema
 from esocs.panoptes.access import is_expert, open_workflow
+from esocs.panoptes.authentication import somebody_who_asks
 from esocs.panoptes.documents import (
     Document,
     subject_document,
@@ -85,7 +85,7 @@ class SubjectQueue(PanoptesView):
             raise ForbiddenError("Only the project's experts are shown what waits for them.")
         documents = next_subjects(
             workflow,
-            ensure_volunteer(request._request, self.identity),  # noqa: SLF001 - DRF's name for Django's request
+            somebody_who_asks(request, self.identity),
             limit=read_count(query, "page_size", default=queue_size(workflow), most=LONGEST_QUEUE),
             site=self.site,
             held=read_held(query),

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from esocs.crowd import by_hand
+from esocs.crowd.as_panoptes.choice import check_selection
 from esocs.crowd.rules import check_criterion
 from esocs.panoptes import bodies, schema
 from esocs.panoptes.access import forget_workflows
@@ -51,6 +52,7 @@ def _columns(project: Project, sent: dict[str, Any]) -> dict[str, Any]:
     columns |= sent.get("esocs", {})
     if columns.get("retirement"):
         check_criterion(columns["retirement"])
+    check_selection(columns.get("configuration", {}))
     tutorial_subject = sent.get("links", {}).get("tutorial_subject")
     if tutorial_subject is not None:
         subject = Subject.objects.filter(project=project, pk=int(tutorial_subject)).first()

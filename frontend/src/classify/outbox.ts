@@ -6,6 +6,9 @@ import type { ClassificationBody } from "./types";
 const DATABASE = "esocs";
 const STORE = "outbox";
 
+/** Refusals that may have passed by the next visit: a question that was closed can be opened again. */
+const PASSING = new Set(["workflow_inactive"]);
+
 export interface Letter {
   /** The submission's idempotency key. */
   id: string;
@@ -13,7 +16,7 @@ export interface Letter {
   sequence: number;
   url: string;
   body: ClassificationBody;
-  /** Set when the server refused it for good: kept for the record, never sent again. */
+  /** Set when the server refused it: kept for the record, and sent again at a later visit if that may have passed. */
   refused?: { status: number; code: string };
 }
 
@@ -40,8 +43,18 @@ class StoredOutbox implements Outbox {
   }
 
   async pending(): Promise<Letter[]> {
-    const letters = await this.run<Letter[]>("readonly", (store) => store.getAll() as IDBRequest<Letter[]>);
-    return unsent(letters);
+    return unsent(await this.all());
+  }
+
+  /** Have letters sent again whose refusal may have passed. */
+  async revive(): Promise<void> {
+    for (const { refused, ...letter } of await this.all()) {
+      if (refused && PASSING.has(refused.code)) await this.put(letter);
+    }
+  }
+
+  private all(): Promise<Letter[]> {
+    return this.run<Letter[]>("readonly", (store) => store.getAll() as IDBRequest<Letter[]>);
   }
 
   private run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
@@ -140,7 +153,10 @@ export async function openOutbox(): Promise<Outbox> {
         reject(new Error("Storage is blocked."));
       };
     });
-    return new SafeOutbox(new StoredOutbox(database));
+    const stored = new StoredOutbox(database);
+    // A full disk revives nothing, and is told when an answer is to be stored.
+    await stored.revive().catch(() => undefined);
+    return new SafeOutbox(stored);
   } catch {
     return new MemoryOutbox();
   }

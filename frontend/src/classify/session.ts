@@ -99,8 +99,8 @@ export class Session {
         this.reachable = reachable;
         this.writeSaving();
       },
-      onRefused: (_letter, error) => {
-        this.onRefused(error);
+      onRefused: (letter, error) => {
+        this.onRefused(letter, error);
       },
       onRefill: (subjects) => {
         this.exhausted = subjects.length === 0;
@@ -348,10 +348,12 @@ export class Session {
     this.view.saving.dataset.state = count === 0 ? "saved" : this.reachable ? "saving" : "waiting";
   }
 
-  private onRefused(error: RefusedError): void {
+  private onRefused(letter: Letter, error: RefusedError): void {
     const sentence = sentenceFor(error);
-    if (CLOSING_CODES.has(error.code)) this.close(sentence);
-    else this.view.writeNotice(sentence);
+    const here = letter.body.classifications.links.workflow === this.page.workflow.id;
+    // Another question's letter that is refused again waits on; nobody needs to be told twice.
+    if (!CLOSING_CODES.has(error.code)) this.view.writeNotice(sentence);
+    else if (here) this.close(sentence);
   }
 
   private close(reason: string): void {
