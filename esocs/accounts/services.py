@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from classifier.errors import EsocsError
@@ -77,10 +78,26 @@ def sign_up(
     return user
 
 
+class AccountInvalidError(EsocsError):
+    """A name or an address that cannot be kept."""
+
+    code = "account_invalid"
+    status = 422
+
+
 def change_account(*, user: User, display_name: str, credited_name: str, email: str) -> None:
-    """Change how a person is called and reached; an empty credited name: not named in releases."""
+    """Change how a person is called and reached; an empty credited name: not named in releases.
+
+    Raises:
+        AccountInvalidError: a name is too long, or the address is none.
+    """
     user.display_name, user.credited_name, user.email = display_name, credited_name, email
-    user.save(update_fields=["display_name", "credited_name", "email"])
+    try:
+        user.clean_fields(exclude=["password", "login"])
+    except ValidationError as error:
+        raise AccountInvalidError(" ".join(error.messages)) from error
+    user.updated_at = timezone.now()
+    user.save(update_fields=["display_name", "credited_name", "email", "updated_at"])
 
 
 def choose_language(*, user: User, language: str) -> None:

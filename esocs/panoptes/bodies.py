@@ -177,6 +177,13 @@ COLLECTION_NEW = body(
 COLLECTION_CHANGE = body(**_COLLECTION)
 
 
+USER_CHANGE = body(
+    display_name={"type": "string", "maxLength": 120},
+    credited_name={"type": "string", "maxLength": 120},
+    email={"type": "string", "maxLength": 254},
+)
+
+
 @cache
 def _validator(key: str) -> Draft202012Validator:
     return Draft202012Validator(globals()[key])

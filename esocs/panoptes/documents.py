@@ -354,7 +354,7 @@ def user_document(user: User, *, private: bool) -> Document:
         "display_name": str(user),
         "credited_name": user.credited_name,
         "created_at": timestamp(user.created_at),
-        "updated_at": timestamp(user.created_at),
+        "updated_at": timestamp(user.updated_at),
         "links": {},
     }
     if private:

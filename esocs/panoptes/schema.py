@@ -270,6 +270,7 @@ def header(name: str, description: str) -> OpenApiParameter:
 PAGE = [
     OpenApiParameter("page", OpenApiTypes.INT, description="From 1."),
     OpenApiParameter("page_size", OpenApiTypes.INT, description=f"{PAGE_SIZE} by default, at most {LARGEST_PAGE}."),
+    OpenApiParameter("sort", OpenApiTypes.STR, description="`created_at`, `-id`, …: columns, separated by commas."),
 ]
 
 

@@ -34,7 +34,7 @@ from esocs.panoptes.views.classifications import (
 from esocs.panoptes.views.exports import ExportFile, ExportOrder, SubjectSetExportOrder, WorkflowExportOrder
 from esocs.panoptes.views.sign_in import SignIn, SignOut
 from esocs.panoptes.views.tokens import Token
-from esocs.panoptes.views.unknown import InaturalistImport, Unknown
+from esocs.panoptes.views.unknown import InaturalistImport, Organizations, Unknown
 from esocs.panoptes.views.uploads import Upload
 
 app_name = "panoptes"
@@ -125,6 +125,7 @@ urlpatterns = [
         name="collection-subjects-taken",
     ),
     *resource("collection_roles", collections.CollectionRoleList, collections.CollectionRoleDetail),
+    path("api/organizations", Organizations.as_view(), name="organizations"),
     path("api/inaturalist/import", InaturalistImport.as_view(), name="inaturalist"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[]), name="schema"),
     # Zooniverse's JavaScript client writes the first with a slash.

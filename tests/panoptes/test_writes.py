@@ -367,3 +367,40 @@ def test_a_way_of_selection_that_there_is_not_is_refused(
             assert error_of(answer) == (422, "selection_unknown")
     workflow.refresh_from_db()
     assert workflow.configuration == {"selection": "panoptes"}
+
+
+# --- accounts -----------------------------------------------------------------------------------------------------
+
+
+def test_people_change_their_own_account_of_the_state_that_they_saw(client: Client, owner: dict[str, str]) -> None:
+    person, other = make_user("vera"), make_user("rubin")
+    path, who = f"/users/{person.pk}", bearer(person)
+    tag = client.get(f"/api{path}", headers=who)["ETag"]
+    sent = {"users": {"display_name": "Vera, 🌀", "email": "vera@example.org"}}
+    assert error_of(send(client, "put", path, sent, **who)) == (428, "precondition_required")
+    assert error_of(send(client, "put", path, sent)) == (401, "not_signed_in")
+    assert error_of(send(client, "put", path, sent, **bearer(other), **{"If-Match": tag})) == (403, "forbidden")
+    [document] = send(client, "put", path, sent, **who, **{"If-Match": tag}).json()["users"]
+    assert (document["display_name"], document["email"], document["credited_name"]) == (
+        "Vera, 🌀", "vera@example.org", person.credited_name,
+    )  # fmt: skip
+    assert error_of(send(client, "put", path, sent, **who, **{"If-Match": tag})) == (412, "precondition_failed")
+    tag = client.get(f"/api{path}", headers=who)["ETag"]
+    for body, code in (
+        ({"email": "nowhere"}, "account_invalid"),
+        ({"display_name": "x" * 121}, "invalid_request"),
+        ({"login": "another"}, "invalid_request"),
+        ({"admin": True}, "invalid_request"),
+        ({"display_name": 5}, "invalid_request"),
+    ):
+        answer = send(client, "put", path, {"users": body}, **who, **{"If-Match": tag})
+        assert error_of(answer) == (422, code), body
+    assert error_of(send(client, "delete", path, **who, **{"If-Match": tag})) == (403, "forbidden")
+
+
+def test_there_are_no_organizations_and_none_can_be_made(client: Client, owner: dict[str, str]) -> None:
+    answer = client.get("/api/organizations?project_id=1").json()
+    assert (answer["organizations"], answer["meta"]["organizations"]["next_href"]) == ([], None)
+    body = {"organizations": {"display_name": "ESO"}}
+    assert error_of(send(client, "post", "/organizations", body, **owner)) == (503, "feature_off")
+    assert error_of(client.get("/api/organizations/1")) == (404, "unknown_route")

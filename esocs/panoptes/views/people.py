@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from esocs.accounts.models import User
+from esocs.accounts.services import change_account
 from esocs.panoptes import schema
 from esocs.panoptes.access import require_signed_in
 from esocs.panoptes.documents import Document, user_document
@@ -18,7 +19,7 @@ from esocs.panoptes.errors import ForbiddenError, NotSignedInError
 from esocs.panoptes.parameters import read_text
 from esocs.panoptes.resource_schemas import describe
 from esocs.panoptes.views.base import PanoptesView
-from esocs.panoptes.views.resources import Listed, Resource, Shown
+from esocs.panoptes.views.resources import Changed, Deleted, Listed, Resource, Shown
 
 
 class Me(PanoptesView):
@@ -71,5 +72,21 @@ class UserList(Users, Listed):
 
 
 @describe("user", schema.USER)
-class UserDetail(Users, Shown):
-    """One person."""
+class UserDetail(Users, Shown, Changed, Deleted):
+    """One person; they themselves change how they are called and reached."""
+
+    change_body = "USER_CHANGE"
+
+    def require_editor(self, row: User) -> None:
+        if require_signed_in(self.identity) != row.pk:
+            raise ForbiddenError("Only they themselves may change this account.")
+
+    def change(self, row: User, sent: dict[str, Any]) -> User:
+        names = {name: sent.get(name, getattr(row, name)) for name in ("display_name", "credited_name", "email")}
+        change_account(user=row, **names)
+        return row
+
+    def remove(self, row: User) -> NoReturn:
+        raise ForbiddenError(
+            "A program erases no account.", hint="Its person does, with the password, on the page of the account."
+        )
