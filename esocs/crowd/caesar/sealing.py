@@ -36,7 +36,7 @@ def unseal(token: str) -> str:
     """
     try:
         return _ring().decrypt(token).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):  # the latter of what is no base64 at all
         raise SealBrokenError(
             "A kept password cannot be opened: ESOCS_SECRET_KEY has changed.",
             hint="Name the former key in ESOCS_SECRET_KEY_FALLBACKS, or save the effect with its password again.",
