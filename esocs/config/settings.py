@@ -222,6 +222,10 @@ INDEX_MEMORY_MB = env.int("ESOCS_INDEX_MEMORY_MB", 1024)
 
 # --- calls to other servers -------------------------------------------------------------------------------------
 # Origins that rules, extractors and reducers may call though they are not public or not https.
+# For Caesar's sqs reducers; without a key there are none.
+SQS_ACCESS_KEY_ID = env.str("ESOCS_SQS_ACCESS_KEY_ID", "")
+SQS_SECRET_ACCESS_KEY = env.str("ESOCS_SQS_SECRET_ACCESS_KEY", "")
+SQS_REGION = env.str("ESOCS_SQS_REGION", "us-east-1")
 OUTBOUND_ALLOWED: list[str] = env.list("ESOCS_OUTBOUND_ALLOWED", [])
 for origin in OUTBOUND_ALLOWED:
     if not re.fullmatch(r"https?://[^/@?#\s]+", origin):

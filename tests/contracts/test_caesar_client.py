@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from django.db import transaction
@@ -57,7 +58,8 @@ def other_server(settings: Any) -> Iterator[Other]:
 
             def do_POST(self) -> None:
                 sent = self.rfile.read(int(self.headers["Content-Length"]))
-                self._answer(json.loads(sent))
+                form = self.headers["Content-Type"] == "application/x-www-form-urlencoded"
+                self._answer(parse_qs(sent.decode()) if form else json.loads(sent))
 
             def _answer(self, sent: Any) -> None:
                 seen.append((self.path, dict(self.headers), sent))
@@ -197,7 +199,7 @@ def test_every_action_of_the_client_is_taken(caesar: Caesar, workflow: rows.Work
     for kind in Caesar.REDUCER_TYPES:
         needs = {"unique_count": {"field": "a"}, "external": {"url": call["url"]}}
         if kind == "sqs":
-            with pytest.raises(PanoptesAPIException, match="queue of Amazon's"):
+            with pytest.raises(PanoptesAPIException, match="this site has no key"):
                 caesar.create_workflow_reducer(pk, kind, kind)
         else:
             assert caesar.create_workflow_reducer(pk, kind, kind, needs.get(kind))["type"] == kind
@@ -300,3 +302,29 @@ def test_another_server_extracts_reduces_and_is_told(
     derive(workflow)
     assert len(seen) == before, "what was answered is not asked again"
     assert caesar.get_extracts_by_workflow_and_subject(pk, subject.pk)[0]["data"] == {"length": 3}
+
+
+def test_extracts_go_into_a_queue_and_its_reader_writes_the_reduction(
+    caesar: Caesar, workflow: rows.Workflow, other_server: Other, settings: Any
+) -> None:
+    settings.SQS_ACCESS_KEY_ID, settings.SQS_SECRET_ACCESS_KEY = "AKIDEXAMPLE", "secret"
+    origin, seen = other_server({"/1/queue": b"<SendMessageResponse/>"})
+    pk = workflow.pk
+    caesar.save_workflow(pk)
+    caesar.create_workflow_extractor(pk, "q", "question", "T0", {"if_missing": "ignore"})
+    caesar.create_workflow_reducer(pk, "sqs", "queued", {"queue_url": f"{origin}/1/queue"})
+    (subject,) = publish(workflow)
+    classify(workflow, subject, make_user().volunteer, T0=1)
+    derive(workflow)
+    [(path, headers, form)] = seen
+    assert path == "/1/queue"
+    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert form["Action"] == ["SendMessage"]
+    [extract] = json.loads(form["MessageBody"][0])
+    assert (extract["subject_id"], extract["data"]) == (subject.pk, {"1": 1})
+    assert caesar.get_reductions_by_workflow_and_subject(pk, subject.pk) == []
+    caesar.http_put(f"workflows/{pk}/subject_reductions/queued", json={
+        "reduction": {"subject_id": subject.pk, "data": {"seen": 1}}
+    })  # fmt: skip
+    [reduction] = caesar.get_reductions_by_workflow_and_subject(pk, subject.pk)
+    assert (reduction["reducer_key"], reduction["data"]) == ("queued", {"seen": 1})

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models.functions import Now
 
+from esocs.crowd.caesar.configuration import CALLED
 from esocs.crowd.caesar.deriving import lock_workflow, order_subjects
 from esocs.crowd.caesar.documents import read_document
+from esocs.crowd.caesar.errors import ReductionError
 from esocs.crowd.caesar.extracting import list_classified, spec_of
 from esocs.crowd.caesar.extraction import LARGEST_DATA_BYTES, is_too_old
 from esocs.crowd.caesar.reducing import digest_of, read_extracts, select_or_nothing, upsert
 from esocs.crowd.caesar.reducing import spec_of as reducer_spec_of
 from esocs.crowd.models import Classification, Extract, Extractor, Reducer, SubjectReduction, UserReduction
 from esocs.outbound import Limits, Reply, ReplyRefusedError, call
+from esocs.outbound.queues import LARGEST_MESSAGE_BYTES, QueueKey, message_request
 
 CALL_LIMITS = Limits(seconds=30.0, bytes=LARGEST_DATA_BYTES)
 
@@ -35,6 +39,23 @@ def post(url: str, body: Any, *, headers: Mapping[str, str] | None = None) -> Re
         allowed=settings.OUTBOUND_ALLOWED,
         limits=CALL_LIMITS,
     )
+
+
+def send_message(url: str, body: Any) -> None:
+    """Put JSON into a queue.
+
+    Raises:
+        OutboundError: it cannot be reached, or does not take it.
+        ReductionError: it is more than a message may hold.
+    """
+    message = json.dumps(body, ensure_ascii=False)
+    if len(message.encode()) > LARGEST_MESSAGE_BYTES:
+        raise ReductionError(f"The extracts are more than {LARGEST_MESSAGE_BYTES:,} bytes, and no message holds them.")
+    key = QueueKey(
+        access_key_id=settings.SQS_ACCESS_KEY_ID, secret=settings.SQS_SECRET_ACCESS_KEY, region=settings.SQS_REGION
+    )
+    form, headers = message_request(url, message, key=key, at=datetime.now(UTC))
+    call("POST", url, body=form, headers=headers, allowed=settings.OUTBOUND_ALLOWED, limits=CALL_LIMITS)
 
 
 def read_reply(reply: Reply) -> dict[str, Any] | None:
@@ -103,7 +124,7 @@ def call_reducer(
     Raises:
         OutboundError: it cannot be called, or answers with something else than an object.
     """
-    row = Reducer.objects.select_related("workflow").filter(pk=reducer_id, type="external").first()
+    row = Reducer.objects.select_related("workflow").filter(pk=reducer_id, type__in=CALLED).first()
     if row is None:
         return None
     rows = Extract.objects.filter(extractor__workflow=row.workflow)
@@ -116,6 +137,9 @@ def call_reducer(
     if not sent or digest_of(sent) != sha256:
         return None  # a later call is ordered for what they are now
     body = [read_document(one) for one in sent]
+    if row.type == "sqs":
+        send_message(row.config["queue_url"], body)
+        return None  # whoever reads the queue writes the reduction
     data = read_reply(post(row.config["url"], body, headers={"Idempotency-Key": key}))
     if data is None:
         return None

@@ -25,7 +25,9 @@ Sent = Mapping[str, Any]
 EXTRACTOR_TYPES = (*EXTRACTORS, "external", "machine")
 """`machine` is ours alone: what our own network says of the first question."""
 
-REDUCER_TYPES = (*REDUCERS, "external", "placeholder")
+REDUCER_TYPES = (*REDUCERS, "external", "sqs", "placeholder")
+CALLED = ("external", "sqs")
+"""Reducers that other servers are; what sqs sends into a queue is written back by its reader."""
 TOPICS = ("reduce_by_subject", "reduce_by_user")
 MODES = ("default_reduction", "running_reduction")
 SUBJECT_ACTIONS = (
@@ -108,25 +110,30 @@ def read_version(text: Any) -> tuple[int, int] | None:
     return int(found[1]), int(found[2] or 0)
 
 
-def read_reducer(sent: Sent, *, allowed: Collection[str] = ()) -> dict[str, Any]:
+def read_reducer(sent: Sent, *, allowed: Collection[str] = (), queues: bool = True) -> dict[str, Any]:
     """The columns of a reducer.
+
+    Args:
+        sent: Caesar's JSON.
+        allowed: origins that may be called besides public ones.
+        queues: whether this site has a key for Amazon's queues.
 
     Raises:
         CaesarConfigurationError, AddressRefusedError: it cannot work.
-        CaesarUnsupportedError: it works at Zooniverse only.
+        CaesarUnsupportedError: it cannot work here.
     """
-    if sent.get("type") == "sqs":
+    if sent.get("type") == "sqs" and not queues:
         raise CaesarUnsupportedError(
-            "The sqs reducer writes into a queue of Amazon's, which esocs has not.",
-            hint="Use external, which is sent the same extracts by HTTPS.",
+            "The sqs reducer writes into a queue of Amazon's, for which this site has no key.",
+            hint="Its operator sets ESOCS_SQS_ACCESS_KEY_ID; or use external, which is sent the same by HTTPS.",
         )
     kind = _one_of("type", sent.get("type"), REDUCER_TYPES)
     config = _config(
         sent, {"key", "type", "topic", "reduction_mode", "filters", "grouping", "id", "workflow_id", "reducible"}
     )
     mode = _one_of("reduction_mode", sent.get("reduction_mode") or MODES[0], MODES)
-    if kind == "external":
-        read_target(config.get("url"), allowed=allowed)
+    if kind in CALLED:
+        read_target(config.get("url" if kind == "external" else "queue_url"), allowed=allowed)
         if mode == "running_reduction":
             raise CaesarUnsupportedError(
                 "An external reducer with running_reduction is sent each extract once, and keeps what it made of them.",

@@ -112,7 +112,7 @@ def save_reducer(workflow: Workflow, sent: Sent, row: Reducer | None = None) -> 
         CaesarConfigurationError, CaesarUnsupportedError, AddressRefusedError: it cannot work.
     """
     lock(workflow)
-    columns = read_reducer(sent, allowed=settings.OUTBOUND_ALLOWED)
+    columns = read_reducer(sent, allowed=settings.OUTBOUND_ALLOWED, queues=settings.SQS_ACCESS_KEY_ID != "")
     made = row or Reducer(workflow=workflow)
     _require_room(Reducer.objects.filter(workflow=workflow), made)
     _save(made, columns)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from esocs.crowd.caesar.configuration import reducer_of
+from esocs.crowd.caesar.configuration import CALLED, reducer_of
 from esocs.crowd.caesar.errors import ExtractionError, ReductionError
 from esocs.crowd.caesar.extracting import LONGEST_ERROR, group_of
 from esocs.crowd.caesar.extraction import check_size
@@ -90,7 +90,7 @@ def _reduce(
         for pk in ids:
             if row.type in REDUCERS:
                 made |= {(pk, row.pk, name): found for name, found in _of_one(spec, extracts.get(pk, [])).items()}
-            elif row.type == "external":
+            elif row.type in CALLED:
                 calls += list_calls(row, spec, extracts.get(pk, []), {whose: pk})
     own = [row.pk for row in reducers if row.type in REDUCERS]
     _write(kind, whose, ids, own, made)

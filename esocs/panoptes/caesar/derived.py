@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from esocs.accounts.models import User
 from esocs.crowd.caesar import documents, importing, objects, queries
 from esocs.crowd.caesar.calling import store_reduction
+from esocs.crowd.caesar.configuration import CALLED
 from esocs.crowd.caesar.deriving import order_subjects
 from esocs.crowd.caesar.errors import CaesarConfigurationError
 from esocs.crowd.caesar.extracting import write_machine_extracts
@@ -143,7 +144,7 @@ class WrittenReduction(CaesarView):
     def written(self, pk: str, key: str) -> tuple[CaesarWorkflow, Reducer, Any]:
         setting = objects.lock(self.find_setting(pk).workflow)
         reducer = find_row(Reducer.objects.filter(workflow=setting.workflow), "Reducer", key=key)
-        if reducer.type not in {"placeholder", "external"}:
+        if reducer.type not in {"placeholder", *CALLED}:
             raise ForbiddenError(f"Reductions of {reducer.key!r} are made here.", hint="Write to a placeholder.")
         return setting, reducer, read_member(self.request.data, "reduction")
 

@@ -78,7 +78,9 @@ def test_an_extractor_that_cannot_work_is_refused(sent: dict[str, Any], code: st
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        ({"type": "sqs", "key": "k"}, "caesar_unsupported"),
+        ({"type": "sqs", "key": "k"}, "outbound_address"),
+        ({"type": "sqs", "key": "k", "queue_url": "https://10.0.0.1/1/queue"}, "outbound_address"),
+        ({"type": "sqs", "key": "k", "queue_url": URL, "reduction_mode": "running_reduction"}, "caesar_unsupported"),
         ({"type": "external", "key": "k", "url": URL, "reduction_mode": "running_reduction"}, "caesar_unsupported"),
         ({"type": "external", "key": "k", "url": "https://[::1]/"}, "outbound_address"),
         ({"type": "count", "key": "subject"}, "caesar_configuration"),
