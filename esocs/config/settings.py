@@ -38,7 +38,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("ESOCS_CSRF_TRUSTED_ORIGINS", [])
 # Other sites' pages, such as a Zooniverse classifier of one's own, that may use the API with their visitors' log-ins.
 CORS_ALLOWED_ORIGINS: list[str] = env.list("ESOCS_CORS_ORIGINS", [])
 CORS_ALLOW_CREDENTIALS = True
-CORS_URLS_REGEX = r"^/(api|caesar|oauth|users)/"
+CORS_URLS_REGEX = r"^/(?:(api|caesar|oauth|users)/|graphql$)"
 CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",

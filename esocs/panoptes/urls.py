@@ -8,6 +8,7 @@ from oauth2_provider.views import AuthorizationView
 from rest_framework.views import APIView
 
 from esocs.accounts.languages import in_visitors_language
+from esocs.panoptes.caesar.graph import Graph
 from esocs.panoptes.views import (
     aggregations,
     collections,
@@ -134,5 +135,6 @@ urlpatterns = [
     path("oauth/authorize", in_visitors_language(AuthorizationView.as_view()), name="authorize"),
     path("oauth/token", Token.as_view(), name="token"),
     path("caesar/", include("esocs.panoptes.caesar.urls")),
+    path("graphql", Graph.as_view(), name="caesar-graph"),
     re_path(r"^(api|caesar)(/.*)?$", Unknown.as_view(), name="unknown"),
 ]
