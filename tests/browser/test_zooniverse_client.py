@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from oauth2_provider.models import Application
+from playwright.sync_api import Browser, Page, expect
 
 from esocs.accounts.models import Volunteer
 from esocs.crowd.models import Classification
@@ -156,3 +157,64 @@ def test_a_page_that_is_not_listed_reads_nothing(page: Page, workflow: Workflow,
         str(workflow.project_id),
     )
     assert asked == "refused"
+
+
+LEAVE = """
+async ({ site, clientId, scope }) => {
+  const url = { "+": "-", "/": "_", "=": "" };
+  const raw = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (letter) => url[letter]);
+  const verifier = raw(crypto.getRandomValues(new Uint8Array(48)));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
+  sessionStorage.setItem("verifier", verifier);
+  const asked = new URLSearchParams({
+    response_type: "code",
+    client_id: clientId,
+    redirect_uri: location.href,
+    scope,
+    code_challenge: raw(new Uint8Array(digest)),
+    code_challenge_method: "S256",
+    state: "to-and-fro",
+  });
+  location.assign(`${site}/oauth/authorize?${asked}`);
+}
+"""
+REDEEM = """
+async ({ site, clientId }) => {
+  const answer = new URLSearchParams(location.search);
+  const body = new URLSearchParams({
+    grant_type: "authorization_code",
+    client_id: clientId,
+    code: answer.get("code"),
+    redirect_uri: location.origin + location.pathname,
+    code_verifier: sessionStorage.getItem("verifier"),
+  });
+  const token = await (await fetch(`${site}/oauth/token`, { method: "POST", body })).json();
+  const headers = { Accept: "application/vnd.api+json; version=1", Authorization: `Bearer ${token.access_token}` };
+  const me = await (await fetch(`${site}/api/me`, { headers })).json();
+  const again = await fetch(`${site}/oauth/token`, { method: "POST", body });
+  return { state: answer.get("state"), login: me.users[0].login, again: again.status };
+}
+"""
+
+
+def test_a_page_of_a_listed_origin_is_given_leave_and_redeems_it(page: Page, site: str, workflow: Workflow) -> None:
+    make_user("vera")
+    home = page.url
+    application = Application.objects.create(
+        name="A classifier of our own",
+        client_type=Application.CLIENT_PUBLIC,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        redirect_uris=home,
+    )
+    asked = {"site": site, "clientId": application.client_id, "scope": "public classification"}
+    with page.expect_navigation(url=f"{site}/log-in/**"):
+        page.evaluate(LEAVE, asked)
+    page.get_by_label("User name").fill("vera")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("A classifier of our own").first).to_be_visible()
+    page.get_by_role("button", name="Allow it").click()
+    page.wait_for_url(f"{home}?**")
+    told = page.evaluate(REDEEM, asked)
+    assert (told["state"], told["login"]) == ("to-and-fro", "vera")
+    assert told["again"] == 400, "a code is redeemed once"
