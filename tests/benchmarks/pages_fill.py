@@ -67,6 +67,7 @@ SELECT id, 'T0', ARRAY[0, 0, 0, 0, 0, 0], ARRAY[6, 2, 1, 1, 0, 0], COALESCE(mach
 INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, classifications_count)
 SELECT id, 'open', state, 'submission', retirement_reason, %(votes)s FROM crowd_subjectstatus
 WHERE workflow_id = %(workflow)s AND state <> 'open';
+ANALYZE;
 INSERT INTO accounts_volunteer (anonymous_key)
 SELECT %(name)s || n FROM generate_series(1, %(volunteers)s) n;
 INSERT INTO crowd_skill (epoch_id, task_key, volunteer_id, terms, skill_bits, lower_bits, upper_bits, accuracy,
@@ -82,6 +83,7 @@ FROM (SELECT subject_id, row_number() OVER (ORDER BY id) AS n FROM crowd_subject
 CROSS JOIN generate_series(0, %(votes)s - 1) k
 JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM accounts_volunteer
     WHERE anonymous_key LIKE %(name)s || '%%') v ON v.n = (s.n * 7 + k) %% %(volunteers)s;
+ANALYZE;
 INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
 SELECT c.id, s.id, c.volunteer_id, 'T0', (c.id + s.id) %% 6, true FROM crowd_classification c
 JOIN crowd_subjectstatus s ON s.workflow_id = c.workflow_id AND s.subject_id = c.subject_id
