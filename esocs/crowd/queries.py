@@ -85,6 +85,22 @@ def summarise_workflow(workflow: Workflow) -> WorkflowSummary:
     )
 
 
+def count_settled(workflow: Workflow) -> dict[int, int]:
+    """How many settled subjects each answer of the first task has."""
+    settled = Consensus.objects.filter(
+        status__workflow=workflow, status__state=SubjectStatus.State.RETIRED, task_key=workflow.first_task
+    )
+    return dict(settled.order_by().values_list("answer").annotate(n=Count("id")))
+
+
+def count_progress(workflow: Workflow) -> tuple[int, int]:
+    """How many subjects people are asked about, and how many of these are settled."""
+    counts = SubjectStatus.objects.filter(workflow=workflow).aggregate(
+        asked=Count("id"), settled=Count("id", filter=~Q(state="open"))
+    )
+    return counts["asked"], counts["settled"]
+
+
 def count_current_routes(workflow: Workflow) -> dict[str, int]:
     """Where the policy in force sends the workflow's subjects."""
     policy = current_policy_id(workflow)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models.functions import Now
 
-from esocs.crowd import services, watch
+from esocs.crowd import figures, services, watch
 from esocs.crowd.caesar import calling, deriving, effects, importing
 from esocs.crowd.epochs import forget_unused_epochs
 from esocs.crowd.models import Assignment
@@ -169,6 +169,13 @@ def summarise(job: JobContext) -> Effect | None:
             enqueue("crowd.summarise", key=f"workflow/{pk}/{job.key}", payload={"workflow_id": pk})
 
     return order
+
+
+@registry.handler("crowd.count")
+def count(job: JobContext) -> Effect | None:
+    """Count a large workflow's numbers for those who look at its pages."""
+    figures.count_figures(Workflow.objects.get(pk=job.payload["workflow_id"]), job.payload["name"])
+    return None
 
 
 @registry.handler("crowd.sweep_assignments")

@@ -36,6 +36,7 @@ KINDS: dict[str, str] = {
     "crowd.call_reducer": "default",
     "crowd.import_extracts": "default",
     "crowd.summarise": "default",
+    "crowd.count": "default",
     "crowd.sweep_assignments": "default",
     "crowd.measure_reliability": "default",
     "training.retrain": "gpu",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
-
-from esocs.crowd.models import SubjectStatus
+from esocs.crowd.figures import read_figures
 from esocs.projects.models import Project, Workflow
 
 
@@ -30,13 +27,12 @@ class WorkflowProgress:
 
 
 def list_progress(project: Project, *, active_only: bool) -> list[WorkflowProgress]:
-    """The project's workflows in their order, by one statement."""
-    of_workflow = SubjectStatus.objects.filter(workflow=OuterRef("pk")).order_by().values("workflow")
+    """The project's workflows in their order."""
     workflows = Workflow.objects.filter(project=project).order_by("id")
     if active_only:
         workflows = workflows.filter(active=True)
-    rows = workflows.annotate(
-        asked=Coalesce(Subquery(of_workflow.annotate(n=Count("id")).values("n")), 0),
-        settled=Coalesce(Subquery(of_workflow.annotate(n=Count("id", filter=~Q(state="open"))).values("n")), 0),
-    )
-    return [WorkflowProgress(workflow=row, asked=row.asked, settled=row.settled) for row in rows]
+    found = []
+    for workflow in workflows:
+        asked, settled = read_figures(workflow, "progress").value
+        found.append(WorkflowProgress(workflow=workflow, asked=asked, settled=settled))
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esocs.crowd.budget import Budget, get_budget
-from esocs.crowd.queries import count_current_routes
+from esocs.crowd.figures import read_figures
 from esocs.machine.models import ModelVersion, RoutingPolicy, Threshold
 from esocs.machine.queries import policy_in_force
 from esocs.machine.rules import InvalidRoutingError, read_settings
@@ -89,7 +89,7 @@ def read_routing(workflow: Workflow) -> RoutingPage:
         champion=champion,
         policy=policy,
         lines=_lines(policy, policy.model_version.class_names) if policy else [],
-        routes=count_current_routes(workflow),
+        routes=read_figures(workflow, "routes").value,
         audit=policy.alarm if policy else None,
         wealth=_draw(policy.alarm, delta=policy.alarm_delta) if policy and policy.alarm else None,
         budget=budget,

@@ -10,7 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from esocs.accounts.identity import identity_from_session
-from esocs.crowd.review import count_review, draw_audit, get_audit, own_thresholds
+from esocs.crowd.figures import read_figures
+from esocs.crowd.review import draw_audit, get_audit, own_thresholds
 from esocs.projects.rules import question_label
 from esocs.web.access import get_visible_project, get_workflow, require_operation, require_review
 from esocs.web.audit import describe_certificates
@@ -58,7 +59,7 @@ def _page(request: HttpRequest, slug: str, workflow_id: int, *, size: str = "", 
     rights = require_review(project, identity)
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
-    counts = count_review(workflow)
+    counts = read_figures(workflow, "review").value
     rows, page = list_waiting(workflow, kind=kind, page=request.GET.get("page"))
     audit = get_audit(workflow)
     context = {
