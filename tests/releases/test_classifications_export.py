@@ -66,6 +66,19 @@ def test_an_export_of_nothing_is_a_header(workflow: Workflow) -> None:
     export = make_export(workflow.project)
     assert export.row_count == 0
     assert read_export(export) == []
+    assert read_export(make_export(make_project())) == []
+
+
+def test_the_workflows_of_a_project_are_merged_in_the_order_of_the_votes(workflow: Workflow) -> None:
+    workflows = [workflow, *(make_workflow(workflow.project) for _ in range(2))]
+    subjects = [make_subject(workflow.project, published_in=each) for each in workflows]
+    for i in (2, 0, 1, 1, 0, 2):
+        vote(workflows[i], subjects[i], make_volunteer())
+    make_workflow(workflow.project)  # of which there is nothing
+    rows = read_export(make_export(workflow.project))
+    assert [row["workflow_id"] for row in rows] == [str(workflows[i].pk) for i in (2, 0, 1, 1, 0, 2)]
+    ids = [int(row["classification_id"]) for row in rows]
+    assert ids == sorted(ids)
 
 
 def test_a_row_of_a_logged_in_volunteer_reads_as_panoptes_writes_it(workflow: Workflow) -> None:
