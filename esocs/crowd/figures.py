@@ -21,7 +21,7 @@ from esocs.jobs.services import enqueue
 from esocs.projects.models import Workflow
 
 JOB = "crowd.count"
-SMALL = 20_000
+SMALL = 5_000
 """Subjects of a workflow up to which everything is counted when somebody looks."""
 
 COUNTED: dict[str, Callable[[Workflow], Any]] = {
