@@ -19,7 +19,9 @@ from esocs.panoptes.errors import answer_error
 from esocs.panoptes.parameters import parse_id
 
 Document = dict[str, Any]
-READ = {200: schema.object_of(("data", "errors"), data=schema.MAP, errors={"type": "array", "items": schema.MAP})}
+READ = {
+    200: schema.object_of(("errors",), data=schema.nullable(schema.MAP), errors={"type": "array", "items": schema.MAP})
+}
 
 
 class Graph(CaesarView):
