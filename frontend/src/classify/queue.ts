@@ -1,7 +1,7 @@
 // The subjects that wait in this tab: at least three queued, the first two decoded ahead (DESIGN §6).
 
 import { fetchAhead } from "./files";
-import { prepare, type Prepared } from "./prepare";
+import { prepare, type PictureFrame, type Prepared } from "./prepare";
 import type { Subject } from "./types";
 
 export interface QueuedSubject {
@@ -44,6 +44,13 @@ export class SubjectQueue {
 
   get ids(): string[] {
     return this.waiting.map((item) => item.subject.id);
+  }
+
+  /** The pictures that are decoded already. */
+  get frames(): PictureFrame[] {
+    return this.waiting.flatMap(({ entry }) =>
+      entry?.ready?.kind === "picture" ? entry.ready.frames.filter((frame) => frame !== null) : [],
+    );
   }
 
   /** Adds the subjects that this tab has not had before; returns how many were new. */

@@ -84,6 +84,7 @@ export class Session {
     this.stage = new Stage(view.viewer, view.tools, {
       workflowId: page.workflow.id,
       configuration: page.viewer,
+      upcoming: () => this.queue.frames,
     });
     this.walk = new TaskWalk(page.workflow, findTaskElements(), this.stage, {
       onComplete: (annotations, summary) => {

@@ -85,6 +85,19 @@ in vec2 place;
 out vec4 light;
 void main() { light = texture(picture, place); }`;
 
+/** Names of renderers that have no card: there a frame takes hundreds of milliseconds, and everybody waits for it. */
+const BY_PROCESSOR = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** Whether WebGL2 is drawn by a graphics card. */
+function hasCard(): boolean {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return false;
+  const named = gl.getExtension("WEBGL_debug_renderer_info");
+  const renderer = String(gl.getParameter(named ? named.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return !BY_PROCESSOR.test(renderer);
+}
+
 /** What the card holds of one plane. */
 interface Held {
   samples: WebGLTexture;
@@ -102,8 +115,12 @@ export class GlPainter {
   private readonly colours: WebGLTexture;
   private readonly held = new Map<Plane, Held>();
 
-  /** Throws where the browser has no WebGL2. */
+  /** Something stands on the canvas. */
+  private painted = true;
+
+  /** Throws where the browser has no WebGL2, or where the processor would do the card's work. */
   constructor(readonly canvas: HTMLCanvasElement) {
+    if (!hasCard()) throw new Error("This browser has no graphics card.");
     const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, depth: false, stencil: false });
     if (!gl) throw new Error("This browser has no WebGL2.");
     this.gl = gl;
@@ -116,8 +133,14 @@ export class GlPainter {
   /** Begin a frame of this many device pixels: all of it is clear. */
   begin(width: number, height: number): void {
     const { canvas, gl } = this;
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+      this.painted = true;
+    }
+    // An empty canvas that is left alone costs the next picture nothing.
+    if (!this.painted) return;
+    this.painted = false;
     gl.disable(gl.SCISSOR_TEST);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -132,6 +155,7 @@ export class GlPainter {
   paint(plane: Plane, look: Look, limits: Limits, map: Affine, box: ScreenBox, ratio: number): void {
     const { gl, canvas } = this;
     const held = this.hold(plane, look, limits);
+    this.painted = true;
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.enable(gl.SCISSOR_TEST);
     const bottom = canvas.height - (box.y + box.height) * ratio;
@@ -157,7 +181,12 @@ export class GlPainter {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  /** Free what the card holds of planes that are no longer shown. */
+  /** Stretch and colour a plane before it is to be painted. */
+  prepare(plane: Plane, look: Look, limits: Limits): void {
+    this.hold(plane, look, limits);
+  }
+
+  /** Free what the card holds of other planes. */
   keepOnly(planes: Set<Plane>): void {
     for (const [plane, held] of this.held) {
       if (planes.has(plane)) continue;

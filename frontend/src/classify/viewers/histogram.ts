@@ -120,10 +120,12 @@ export class Histogram {
     const from = this.placeOf(this.limits.low) / STEPS;
     const to = this.placeOf(this.limits.high) / STEPS;
     const step = canvas.width / BINS;
+    const inside = token("--data");
+    const outside = token("--line-strong");
     counts.forEach((count, bin) => {
       const height = (Math.log1p(count) / (most || 1)) * (canvas.height - 2 * ratio);
       const middle = (bin + 0.5) / BINS;
-      context.fillStyle = token(middle >= from && middle <= to ? "--data" : "--line-strong");
+      context.fillStyle = middle >= from && middle <= to ? inside : outside;
       context.globalAlpha = middle >= from && middle <= to ? 0.85 : 0.35;
       context.fillRect(bin * step, canvas.height - height, Math.max(1, step - ratio), height);
     });

@@ -1,6 +1,8 @@
 // What can be done with a picture beyond moving it: loaded once the first picture is painted.
 
 import { t } from "../../shared/i18n";
+import { whenIdle } from "../../shared/idle";
+import type { PictureFrame } from "../prepare";
 import type { ViewerConfiguration } from "../types";
 import type { ScreenPoint } from "../viewport";
 import { COLOUR_MAPS } from "./colour-maps";
@@ -8,7 +10,7 @@ import { Darkroom } from "./darkroom";
 import { find } from "./find";
 import { Frames } from "./frames";
 import { Histogram } from "./histogram";
-import { CUTS, STRETCHES, type Look } from "./look";
+import { CUTS, isAsSent, STRETCHES, type Look } from "./look";
 import type { PictureViewer } from "./picture-viewer";
 import { Reading, writeValue } from "./reading";
 import { defaultSettings, loadSettings, saveSettings, type ViewerSettings } from "./settings";
@@ -19,6 +21,8 @@ export interface PictureToolsOptions {
   picture: PictureViewer;
   workflowId: string;
   configuration: ViewerConfiguration;
+  /** The frames of the subjects that come next, as far as they are decoded. */
+  upcoming: () => PictureFrame[];
   signal: AbortSignal;
 }
 
@@ -38,6 +42,10 @@ export class PictureTools {
   private readonly cuts: HTMLSelectElement;
   private readonly bands: HTMLInputElement[];
   private readonly told: HTMLElement;
+  /** Frames whose samples are there, or will not come. */
+  private readonly settled = new WeakSet<PictureFrame>();
+  private resting = false;
+  private saving = false;
 
   constructor(private readonly options: PictureToolsOptions) {
     const { host, tools, picture, signal, configuration, workflowId } = options;
@@ -51,7 +59,7 @@ export class PictureTools {
     });
     this.frames = new Frames(tools, picture, configuration, this.settings.sideBySide, signal, (together) => {
       this.settings = { ...this.settings, sideBySide: together };
-      saveSettings(workflowId, this.settings);
+      this.save();
     });
     this.stretch = find(tools, "#look-stretch", HTMLSelectElement);
     this.map = find(tools, "#look-map", HTMLSelectElement);
@@ -73,10 +81,11 @@ export class PictureTools {
     this.darkroom.look = this.settings.look;
     picture.useDarkroom(this.darkroom);
     host.dataset.painter = this.darkroom.usesCard ? "webgl2" : "canvas";
+    this.write();
     this.show();
   }
 
-  /** A new subject, or its samples have come. */
+  /** A new subject. What costs time is done once it is on the screen. */
   show(): void {
     const { picture } = this.options;
     this.reading.clear();
@@ -84,12 +93,33 @@ export class PictureTools {
     for (let number = 0; number < picture.frameCount; number++) {
       const frame = picture.frameNumber(number);
       void frame?.planeLoaded.then(() => {
+        this.settled.add(frame);
         if (picture.frameNumber(number) !== frame) return;
-        picture.repaint();
-        this.write();
+        if (!this.darkroom.showsBitmap(frame, picture.zoom > 1)) picture.repaint();
+        this.rest();
       });
     }
-    this.write();
+  }
+
+  /** While the page rests: the levels of what is shown, and the look of what comes next. */
+  private rest(): void {
+    if (this.resting) return;
+    this.resting = true;
+    whenIdle(() => {
+      this.resting = false;
+      this.writeLevels();
+      const { picture, upcoming } = this.options;
+      if (picture.shown && this.settled.has(picture.shown)) this.darkroom.develop(picture.shown);
+      const next = upcoming();
+      this.darkroom.expect(next);
+      if (isAsSent(this.settings.look)) return;
+      for (const frame of next)
+        void frame.planeLoaded.then(() => {
+          whenIdle(() => {
+            if (upcoming().includes(frame)) this.darkroom.develop(frame);
+          });
+        });
+    });
   }
 
   hover(place: ScreenPoint | null): void {
@@ -142,7 +172,19 @@ export class PictureTools {
     this.settings = { ...this.settings, look };
     this.darkroom.look = look;
     this.write();
-    saveSettings(this.options.workflowId, this.settings);
+    this.writeLevels();
+    this.rest();
+    this.save();
+  }
+
+  /** A dragged handle says a new value a frame; the last one is kept. */
+  private save(): void {
+    if (this.saving) return;
+    this.saving = true;
+    whenIdle(() => {
+      this.saving = false;
+      saveSettings(this.options.workflowId, this.settings);
+    });
   }
 
   private listen(): void {
@@ -181,7 +223,7 @@ export class PictureTools {
     more.addEventListener(
       "toggle",
       () => {
-        this.write();
+        this.writeLevels();
       },
       { signal },
     );
@@ -198,11 +240,13 @@ export class PictureTools {
     this.bands.forEach((band, i) => {
       band.checked = look.bands[i] ?? true;
     });
-    const { tools } = this.options;
-    const details = find(tools, "#look", HTMLDetailsElement);
-    const frame = this.options.picture.shown;
-    // A picture's levels are read out of it only when they are wanted.
-    if (!frame || !details.open) return;
+  }
+
+  /** How many samples have which value: read out of a picture only where it is seen. */
+  private writeLevels(): void {
+    const { tools, picture } = this.options;
+    const frame = picture.shown;
+    if (!frame || !this.settled.has(frame) || !find(tools, "#look", HTMLDetailsElement).open) return;
     const plane = this.darkroom.planeOf(frame);
     find(tools, "#bands", HTMLElement).hidden = plane.bands !== 3;
     this.histogram.show(plane, this.darkroom.sample(plane), this.darkroom.limits(plane));

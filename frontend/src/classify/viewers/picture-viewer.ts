@@ -33,6 +33,7 @@ export class PictureViewer {
   private readonly context: CanvasRenderingContext2D;
   private scheduled = 0;
   private darkroom: Darkroom | null = null;
+  private measured: Size | null = null;
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -42,9 +43,15 @@ export class PictureViewer {
     if (!context) throw new Error("This browser has no canvas.");
     this.context = context;
     new ResizeObserver(() => {
+      this.measured = null;
       this.moveTo(this.view);
       this.draw();
     }).observe(canvas);
+  }
+
+  /** The canvas in CSS pixels. Asking the browser in the midst of a change would make it lay the page out at once. */
+  private get area(): Size {
+    return (this.measured ??= { width: this.canvas.clientWidth, height: this.canvas.clientHeight });
   }
 
   /** Paint frames now; a frame that is null could not be loaded. The viewer closes them when the next ones come. */
@@ -154,7 +161,7 @@ export class PictureViewer {
 
   boxOf(frame: number): ScreenBox | null {
     if (frame < 0 || frame >= this.frames.length) return null;
-    const area = { x: 0, y: 0, width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+    const area = { x: 0, y: 0, ...this.area };
     if (!this.sideBySide) return frame === this.shownFrame ? area : null;
     return layOut(area, this.frames.length, this.sizeOf(this.shownFrame), GAP_PX)[frame] ?? null;
   }
@@ -233,8 +240,8 @@ export class PictureViewer {
     this.scheduled = 0;
     const { context, canvas } = this;
     const ratio = devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-    const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+    const width = Math.max(1, Math.round(this.area.width * ratio));
+    const height = Math.max(1, Math.round(this.area.height * ratio));
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -246,7 +253,8 @@ export class PictureViewer {
       const map = this.mapOf(index);
       if (!frame || !box || !map) return;
       const size = this.sizeOf(index);
-      const print = this.darkroom?.paint(frame, map, size, box, ratio) ?? frame.bitmap;
+      const magnified = this.view.zoom > 1;
+      const print = this.darkroom?.paint(frame, { map, size, box, ratio, magnified }) ?? frame.bitmap;
       if (print === "done") return;
       context.save();
       context.beginPath();

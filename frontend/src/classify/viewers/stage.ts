@@ -2,7 +2,7 @@
 // drawing and reading are placed by. What is not needed for the first picture is loaded after it.
 
 import { t } from "../../shared/i18n";
-import type { Prepared } from "../prepare";
+import type { PictureFrame, Prepared } from "../prepare";
 import type { Dimensions, ViewerConfiguration } from "../types";
 import type { PointerUse, ScreenBox, ScreenPoint, SubjectPoint, Viewport } from "../viewport";
 import { listActions, type ViewerAction } from "./actions";
@@ -17,6 +17,8 @@ const PAN_STEP_PX = 40;
 export interface StageOptions {
   workflowId: string;
   configuration: ViewerConfiguration;
+  /** The frames of the subjects that come next, as far as they are decoded. */
+  upcoming: () => PictureFrame[];
 }
 
 export class Stage implements Viewport {
