@@ -1,4 +1,6 @@
-"""Modules of the front end that import nothing at run time, loaded by themselves into a blank page."""
+"""Modules of the front end that import nothing at run time, loaded by themselves into a blank page; and what tells the
+page another painter.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,15 @@ from typing import Any
 from playwright.sync_api import Page
 
 FRONTEND = Path(__file__).resolve().parents[2] / "frontend"
+# The page leaves WebGL2 alone where the processor would do it, as here: it is told another renderer's name, no more.
+PAINTERS = {
+    "canvas": "",
+    "webgl2": """
+        const { getParameter } = WebGL2RenderingContext.prototype;
+        WebGL2RenderingContext.prototype.getParameter = function (what) {
+            return what === 0x9246 ? "A graphics card" : getParameter.call(this, what);
+        };""",
+}
 _TRANSPILE = """
 const ts = require("typescript");
 const source = require("node:fs").readFileSync(process.argv[1], "utf8");

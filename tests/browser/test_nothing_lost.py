@@ -22,6 +22,7 @@ from tests.browser.pictures import make_picture_subject
 from tests.browser.sitting import (
     answer,
     classify_path,
+    make_drawing_workflow,
     make_picture_workflow,
     open_page,
     shown_subject,
@@ -321,3 +322,33 @@ def test_an_answer_that_waits_during_the_sign_up_joins_the_account(page: Page, w
     newcomer = User.objects.get(login="newcomer")
     assert set(Classification.objects.values_list("volunteer__user", flat=True)) == {newcomer.pk}
     assert shown_subject(page) not in given
+
+
+def test_a_script_that_does_not_come_is_told_and_the_answer_is_kept(page: Page, workflow: Workflow) -> None:
+    lost = ("companion", "picture-tools", "drawing-view")
+
+    def lose(route: Route) -> None:
+        if any(f"/{name}." in route.request.url for name in lost):
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/*.js", lose)
+    open_page(page, workflow)
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("A part of this page could not be fetched. Your answers are kept.")
+    given = {answer(page, "2"): 1}
+    wait_until_saved(page, 1)
+    assert_counted_once(given)
+    # What a question cannot do without is asked for again.
+    drawing = make_drawing_workflow(workflow.project)
+    page.goto(classify_path(drawing))
+    expect(page.get_by_text("The tools for this question could not be fetched.")).to_be_visible()
+    expect(notice.get_by_role("button", name="Load the page again")).to_be_visible()
+    page.unroute_all(behavior="wait")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("Knot", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Load the page again").click()
+    expect(page.get_by_role("button", name="Invert")).to_be_visible()
+    expect(page.locator("#viewer")).to_have_attribute("data-painter", "canvas")
+    expect(notice).to_be_hidden()

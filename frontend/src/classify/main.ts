@@ -113,9 +113,19 @@ async function main(): Promise<void> {
     // A stored outbox needs no warning: it is sent at the next visit.
     if (!outbox.durable && view.saving.dataset.state !== "saved") event.preventDefault();
   });
+  // Vite's name for it. Who asked for the script goes on without it.
+  addEventListener("vite:preloadError", () => {
+    view.writePartMissing();
+  });
   await session.start();
-  const { Companion } = await import("./companion/companion");
-  session.accompany(new Companion(page, page.companion, view.companion));
+  await import("./companion/companion").then(
+    ({ Companion }) => {
+      session.accompany(new Companion(page, page.companion, view.companion));
+    },
+    () => {
+      // Answering needs none of it.
+    },
+  );
 }
 
 void main();

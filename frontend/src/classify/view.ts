@@ -1,5 +1,7 @@
 // The page's elements, found once. A missing one is a mistake in the template and fails at once.
 
+import { t } from "../shared/i18n";
+
 function find<T extends Element>(selector: string, type: new () => T): T {
   const element = document.querySelector(selector);
   if (!(element instanceof type)) throw new Error(`The page has no ${selector}.`);
@@ -48,8 +50,20 @@ export class View {
     this.facts.dataset.empty = String(visible.length === 0);
   }
 
-  writeNotice(text: string): void {
-    this.notice.textContent = text;
+  writeNotice(text: string, remedy?: HTMLButtonElement): void {
+    this.notice.replaceChildren(text, ...(remedy ? [" ", remedy] : []));
     this.notice.hidden = text === "";
+  }
+
+  /** A script that is fetched late did not come: the connection is gone, or the site was renewed since. */
+  writePartMissing(): void {
+    const again = document.createElement("button");
+    again.type = "button";
+    again.className = "button quiet";
+    again.textContent = t("Load the page again");
+    again.addEventListener("click", () => {
+      location.reload();
+    });
+    this.writeNotice(t("A part of this page could not be fetched. Your answers are kept."), again);
   }
 }

@@ -24,6 +24,7 @@ export interface Placing {
 /** A frame made by the processor, and what it shows. */
 interface Print {
   canvas: HTMLCanvasElement;
+  image: ImageData;
   shows: string;
 }
 
@@ -167,11 +168,14 @@ export class Darkroom {
     const known = this.prints.get(plane);
     if (known?.shows === shows) return known.canvas;
     const canvas = known?.canvas ?? document.createElement("canvas");
-    if (canvas.width !== plane.width) canvas.width = plane.width;
-    if (canvas.height !== plane.height) canvas.height = plane.height;
-    const pixels = develop(plane, this.chosen, limits);
-    canvas.getContext("2d")?.putImageData(new ImageData(pixels, plane.width, plane.height), 0, 0);
-    this.prints.set(plane, { canvas, shows });
+    if (!known) {
+      canvas.width = plane.width;
+      canvas.height = plane.height;
+    }
+    const image = known?.image ?? new ImageData(plane.width, plane.height);
+    develop(plane, this.chosen, limits, new Uint32Array(image.data.buffer));
+    canvas.getContext("2d")?.putImageData(image, 0, 0);
+    this.prints.set(plane, { canvas, image, shows });
     return canvas;
   }
 }

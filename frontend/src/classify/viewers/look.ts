@@ -153,22 +153,36 @@ export function soleBand(plane: Plane, look: Look): number {
   return seen.length === 1 ? (seen[0] ?? 0) : -1;
 }
 
-/** The picture that a look makes of a plane, as RGBA, a pixel a sample. */
-export function develop(plane: Plane, look: Look, limits: Limits): Uint8ClampedArray<ArrayBuffer> {
-  const count = plane.width * plane.height;
-  const out = new Uint32Array(count);
-  const level = levelTable(plane, look, limits);
+/** Put the picture that a look makes of a plane into `out`: RGBA, a pixel a sample. */
+export function develop(plane: Plane, look: Look, limits: Limits, out: Uint32Array): void {
   const band = soleBand(plane, look);
   if (band >= 0) {
-    const table = new Uint32Array(colourTable(look.map, look.inverted).buffer);
-    const byBits = new Uint32Array(level.length);
-    for (let bits = 0; bits < level.length; bits++)
-      byBits[bits] = table[Math.round((level[bits] ?? 0) * 255)] ?? 0;
+    const colours = colourTableOfBits(plane, look, limits);
+    const count = plane.width * plane.height;
     const from = band * count;
-    for (let i = 0; i < count; i++) out[i] = byBits[plane.samples[from + i] ?? 0] ?? 0;
-  } else if (plane.of === "picture") mixLevels(plane, look, level, out);
+    for (let i = 0; i < count; i++) out[i] = colours[plane.samples[from + i] ?? 0] ?? 0;
+  } else if (plane.of === "picture") mixLevels(plane, look, levelTable(plane, look, limits), out);
   else mixBands(plane, look, limits, out);
-  return new Uint8ClampedArray(out.buffer);
+}
+
+// One for all: while a handle is dragged each frame fills it anew.
+const coloursByBits = new Uint32Array(65536);
+
+/** The colour of every float16 there is, by its bits. */
+function colourTableOfBits(plane: Plane, look: Look, limits: Limits): Uint32Array {
+  const { low, high } = limits;
+  const toLevel = curve(plane, look, limits);
+  const floats = halfFloats();
+  const table = new Uint32Array(colourTable(look.map, look.inverted).buffer);
+  const black = table[0] ?? 0;
+  const white = table[255] ?? 0;
+  // Beyond the limits nothing changes, and most float16 lie there.
+  for (let bits = 0; bits < coloursByBits.length; bits++) {
+    const value = floats[bits] ?? 0;
+    coloursByBits[bits] =
+      value <= low ? black : value >= high ? white : (table[Math.round((toLevel(value) || 0) * 255)] ?? 0);
+  }
+  return coloursByBits;
 }
 
 /** The level in [0, 1] of every float16 there is, by its bits. */

@@ -23,6 +23,8 @@ import {
 const MOST_ZOOM = 32;
 const BUTTON_STEP = 1.4;
 const GAP_PX = 4;
+/** After this long without a change the picture is painted as finely as the browser can. */
+const REST_MS = 150;
 const NOTHING: Size = { width: 0, height: 0 };
 
 export class PictureViewer {
@@ -32,6 +34,8 @@ export class PictureViewer {
   private together = false;
   private readonly context: CanvasRenderingContext2D;
   private scheduled = 0;
+  /** While the view or the look changes, frames must come quickly: fine interpolation takes longer than a frame. */
+  private moving = 0;
   private darkroom: Darkroom | null = null;
   private measured: Size | null = null;
 
@@ -59,6 +63,8 @@ export class PictureViewer {
     for (const frame of this.frames) if (!frames.includes(frame)) frame?.bitmap.close();
     this.frames = frames;
     this.view = WHOLE;
+    clearTimeout(this.moving);
+    this.moving = 0;
     this.shownFrame = Math.max(
       0,
       frames.findIndex((frame) => frame !== null),
@@ -74,6 +80,11 @@ export class PictureViewer {
 
   /** Paint again soon, the view as it is. */
   repaint(): void {
+    clearTimeout(this.moving);
+    this.moving = window.setTimeout(() => {
+      this.moving = 0;
+      this.draw();
+    }, REST_MS);
     this.scheduled ||= requestAnimationFrame(() => {
       this.draw();
     });
@@ -269,7 +280,7 @@ export class PictureViewer {
         map.f * ratio,
       );
       context.imageSmoothingEnabled = !pixelated;
-      context.imageSmoothingQuality = "high";
+      context.imageSmoothingQuality = this.moving ? "low" : "high";
       context.drawImage(print, 0, 0, size.width, size.height);
       context.restore();
     });

@@ -1,9 +1,7 @@
 // The spectrum as a plot: zoomed and moved along wavelength, its height fitted to what is seen, smoothed, with its error
 // as a band and with lines at a redshift that can be dragged.
 
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
-import { t } from "../../shared/i18n";
+import type uPlot from "uplot";
 import { THEME_EVENT } from "../../shared/theme";
 import type { SpectrumData, ViewerConfiguration } from "../types";
 import type { PointerUse, ScreenBox, ScreenPoint } from "../viewport";
@@ -12,8 +10,10 @@ import { Gestures, type Grip } from "./gestures";
 import { drawLines, lineNear, markLines, type MarkedLine } from "./line-marks";
 import type { SpectrumSettings } from "./settings";
 import { smooth, type Smoothed } from "./smoothing";
+import { fillPlot, makePlot, sizeIn, type Ticks } from "./spectrum-plot";
 import { SpectrumTools } from "./spectrum-tools";
-import { axisPower, withPower, writeUnit } from "./units";
+import { hint, readingOf, xLabel, yLabel } from "./spectrum-words";
+import { axisPower } from "./units";
 import { fromShown, roundSteps, toShown, type Shown } from "./wavelengths";
 
 /** Share of the flux values that the first view leaves out at either end, so that one cosmic ray does not flatten it. */
@@ -26,10 +26,6 @@ const KEY_STEP = 0.1;
 const LEAST_SAMPLES = 8;
 const TICK_PX = 68;
 const LINE_REACH_PX = { mouse: 5, touch: 18 };
-const MOST_SERIES = 6;
-const SERIES_TOKENS = ["--data", "--accent", "--consensus", "--danger", "--machine", "--muted"];
-const FONT = '12px "IBM Plex Mono", ui-monospace, monospace';
-
 export interface SpectrumViewerOptions {
   host: HTMLElement;
   tools: HTMLElement;
@@ -39,10 +35,6 @@ export interface SpectrumViewerOptions {
   use: () => PointerUse | null;
   onChange: () => void;
   signal: AbortSignal;
-}
-
-function colour(name: string): () => string {
-  return () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
 function quantile(sorted: number[], share: number): number {
@@ -65,7 +57,16 @@ export class SpectrumViewer {
     this.controls = new SpectrumTools(tools, workflowId, configuration, signal, (what) => {
       this.onControls(what);
     });
-    this.plot = new uPlot(this.plotOptions(), [[], [], [], []], this.plotHost);
+    this.plot = makePlot(this.plotHost, {
+      xLabel: () => xLabel(this.data, this.shown, this.settings.restFrame),
+      yLabel: () => yLabel(this.data, this.fluxPower()),
+      fluxPower: () => this.fluxPower(),
+      ticks: (from, to) => this.ticks(from, to),
+      onDraw: (plot) => {
+        drawLines(plot, this.marked);
+        options.onChange();
+      },
+    });
     new Gestures(
       host,
       {
@@ -91,7 +92,7 @@ export class SpectrumViewer {
       signal,
     );
     new ResizeObserver(() => {
-      this.plot.setSize(this.size());
+      this.plot.setSize(sizeIn(this.plotHost));
     }).observe(this.plotHost);
     document.addEventListener(
       THEME_EVENT,
@@ -195,24 +196,7 @@ export class SpectrumViewer {
     if (!data) return;
     const { smoothing, kernel, errorBand } = this.settings;
     this.smoothed = smooth(data.flux, data.error, smoothing, kernel);
-    const { flux, error } = this.smoothed;
-    const band = (sign: number): (number | null)[] =>
-      flux.map((value, i) =>
-        !errorBand || value === null || error?.[i] == null ? null : value + sign * error[i],
-      );
-    const more = (data.more ?? []).slice(0, MOST_SERIES - 1).map((one) => one.flux);
-    // Series of different x are one table with holes; a spectrum's holes mean something.
-    const [, main] = this.plot.series;
-    if (main) main.spanGaps = data.labels !== undefined;
-    while (this.plot.series.length > 4) this.plot.delSeries(4);
-    more.forEach((_, i) => {
-      const token = SERIES_TOKENS[(i + 1) % SERIES_TOKENS.length] ?? "--muted";
-      this.plot.addSeries(
-        { stroke: colour(token), width: 1, points: { show: false }, spanGaps: true },
-        4 + i,
-      );
-    });
-    this.plot.setData([data.wavelength_nm, flux, band(1), band(-1), ...more], false);
+    fillPlot(this.plot, data, this.smoothed, errorBand);
     this.marked = data.labels ? [] : markLines(this.settings.lines, this.controls.redshift);
   }
 
@@ -328,136 +312,23 @@ export class SpectrumViewer {
   }
 
   private writeReadout(index: number | null, near: MarkedLine | null = null): void {
-    const { data } = this;
-    const x = index === null ? null : data?.wavelength_nm[index];
-    if (!data || index === null || x == null) {
-      const touched = matchMedia("(hover: none)").matches;
-      this.controls.read(
-        touched
-          ? t("Zoom with two fingers, move with one.")
-          : t("Drag across the plot to zoom; double-click to see all of it."),
-        true,
-      );
-      return;
-    }
-    const flux = this.smoothed.flux[index];
-    const error = this.smoothed.error?.[index];
-    const value =
-      flux == null
-        ? t("no data")
-        : writeNumber(flux, 4) + (error == null ? "" : ` ± ${writeNumber(error, 2)}`);
-    const unit = data.flux_unit && flux != null ? ` ${writeUnit(data.flux_unit)}` : "";
-    const line = near ? `\u2003${near.name}` : "";
-    this.controls.read(`${this.writeX(x)}\u2003${value}${unit}${line}`, false);
+    const { data, smoothed, shown } = this;
+    const read = data && index !== null ? readingOf(data, smoothed, index, shown, near) : null;
+    this.controls.read(read ?? hint(), read === null);
   }
 
-  private writeX(x: number): string {
-    if (this.data?.labels) return writeNumber(x, 6);
-    const { unit } = this.shown;
-    return `${toShown(x, this.shown).toFixed(unit === "nm" ? 3 : 2)} ${unit === "nm" ? "nm" : "Å"}`;
-  }
-
-  private xLabel(): string {
-    if (this.data?.labels) return this.data.labels.x;
-    const { unit, medium, redshift } = this.shown;
-    const parts = [unit === "nm" ? "nm" : "Å", medium === "air" ? t("in air") : t("in vacuum")];
-    if (this.settings.restFrame) parts.push(t("at rest for z = {z}", { z: redshift.toFixed(4) }));
-    return t("Wavelength ({unit})", { unit: parts.join(", ") });
-  }
-
-  /** What the plain plot of other quantities never has: its titles are the file's own. */
+  /** What the axis leaves to its title. The plain plot of other quantities never has it: its titles are the file's own. */
   private fluxPower(): number {
     const { min, max } = this.plot.scales.y ?? {};
     if (this.data?.labels) return 0;
     return axisPower(Math.max(Math.abs(min ?? 0), Math.abs(max ?? 0)));
   }
 
-  private size(): { width: number; height: number } {
-    const { clientWidth, clientHeight } = this.plotHost;
-    return { width: Math.max(200, clientWidth), height: Math.max(160, clientHeight) };
-  }
-
-  private ticks(from: number, to: number): { places: number[]; digits: number; shown: number[] } {
+  private ticks(from: number, to: number): Ticks {
     const plain = this.data?.labels !== undefined;
     const low = plain ? from : toShown(from, this.shown);
     const high = plain ? to : toShown(to, this.shown);
     const { steps, digits } = roundSteps(low, high, this.plot.bbox.width / (devicePixelRatio || 1) / TICK_PX);
     return { places: plain ? steps : steps.map((step) => fromShown(step, this.shown)), digits, shown: steps };
   }
-
-  private plotOptions(): uPlot.Options {
-    const axis = {
-      stroke: colour("--muted"),
-      grid: { stroke: colour("--grid"), width: 1 },
-      ticks: { stroke: colour("--grid"), width: 1 },
-      font: FONT,
-      labelFont: FONT,
-      labelSize: 22,
-    };
-    return {
-      ...this.size(),
-      legend: { show: false },
-      cursor: {
-        y: false,
-        drag: { x: false, y: false, setScale: false },
-        points: { show: false },
-        // The gestures here do it.
-        bind: { dblclick: () => null },
-      },
-      // The axes are set here alone, so that one outlier or a wide error band cannot flatten the spectrum.
-      scales: { x: { time: false, auto: false }, y: { auto: false } },
-      axes: [
-        {
-          ...axis,
-          label: () => this.xLabel(),
-          size: 34,
-          splits: (_plot, _axis, min, max) => this.ticks(min, max).places,
-          values: (plot, places) => {
-            const { min, max } = plot.scales.x ?? {};
-            const { shown, digits } = this.ticks(min ?? 0, max ?? 1);
-            return places.map((_, i) => (shown[i] ?? 0).toFixed(digits));
-          },
-        },
-        {
-          ...axis,
-          label: (): string => {
-            if (this.data?.labels) return this.data.labels.y;
-            const unit = withPower(this.fluxPower(), writeUnit(this.data?.flux_unit ?? ""));
-            return unit ? t("Flux ({unit})", { unit }) : t("Flux");
-          },
-          size: 64,
-          space: 44,
-          values: (_plot, ticks) => ticks.map((tick) => formatTick(tick / 10 ** this.fluxPower())),
-        },
-      ],
-      series: [
-        {},
-        { stroke: colour("--data"), width: 1, points: { show: false }, spanGaps: false },
-        { stroke: "transparent", points: { show: false } },
-        { stroke: "transparent", points: { show: false } },
-      ],
-      bands: [{ series: [2, 3], fill: colour("--data-band") }],
-      hooks: {
-        draw: [
-          (plot): void => {
-            drawLines(plot, this.marked);
-            this.options.onChange();
-          },
-        ],
-      },
-    };
-  }
-}
-
-function writeNumber(value: number, digits: number): string {
-  const size = Math.abs(value);
-  const text =
-    size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : value.toPrecision(digits);
-  return text.replace("-", "−");
-}
-
-function formatTick(value: number): string {
-  const size = Math.abs(value);
-  if (value === 0) return "0";
-  return size >= 1e4 || size < 1e-2 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }

@@ -23,6 +23,9 @@ export const session: Catalogue = {
     "1 Antwort bleibt hier, bis die Verbindung wieder da ist",
     "{count} Antworten bleiben hier, bis die Verbindung wieder da ist",
   ],
+  "A part of this page could not be fetched. Your answers are kept.":
+    "Ein Teil dieser Seite konnte nicht geladen werden. Deine Antworten sind aufgehoben.",
+  "Load the page again": "Seite neu laden",
   "Skipped.": "Übersprungen.",
   "Your answer stays as it was.": "Deine Antwort bleibt, wie sie war.",
   "Give your answer anew, or skip to leave it as it was.":
