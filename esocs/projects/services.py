@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -204,11 +204,7 @@ def render_subjects(subjects: Iterable[Subject]) -> Callable[[], None]:
     prefetch_related_objects(list(wanted.values()), "plane__shard", "plane__product")
     have = set(Media.objects.filter(subject_id__in=wanted).values_list("subject_id", flat=True))
     media: list[Media] = []
-    by_shard: dict[Shard, list[Subject]] = {}
-    for pk, subject in wanted.items():
-        if pk not in have and subject.plane is not None:
-            by_shard.setdefault(subject.plane.shard, []).append(subject)
-    for shard, members in by_shard.items():
+    for shard, members in _by_shard(subject for pk, subject in wanted.items() if pk not in have).items():
         if shard.kind == "image":
             media += _render_images(shard, members)
         else:
@@ -234,18 +230,53 @@ def _render_images(shard: Shard, subjects: list[Subject]) -> list[Media]:
         bands = read_bands(shard, indices)
         for subject, jpeg in zip(batch, _jpegs(planes, indices, bands), strict=True):
             media.append(_store(subject, jpeg, "image/jpeg", ".jpg", size_px=(DISPLAY_SIZE_PX, DISPLAY_SIZE_PX)))
-            samples = bands.get(_plane(subject).shard_index, planes[_plane(subject).shard_index])
-            media.append(
-                _store(
-                    subject,
-                    _display_plane(_plane(subject), samples),
-                    display_plane.MEDIA_TYPE,
-                    display_plane.EXTENSION,
-                    role=Media.Role.PLANE,
-                    size_px=(samples.shape[-1], samples.shape[-2]),
-                )
-            )
+            media.append(_plane_media(subject, planes, bands))
     return media
+
+
+def _plane_media(subject: Subject, planes: NDArray[np.float16], bands: dict[int, NDArray[np.float16]]) -> Media:
+    index = _plane(subject).shard_index
+    samples = bands.get(index, planes[index])
+    return _store(
+        subject,
+        _display_plane(_plane(subject), samples),
+        display_plane.MEDIA_TYPE,
+        display_plane.EXTENSION,
+        role=Media.Role.PLANE,
+        size_px=(samples.shape[-1], samples.shape[-2]),
+    )
+
+
+def render_missing_planes(*, project: Project | None = None) -> Iterator[int]:
+    """Write the 16-bit samples of pictures that were published before there were any; subjects of all projects by
+    default.
+
+    Yields:
+        How many were written, batch by batch. Each batch is in the database by then: a second run does not write it.
+    """
+    pictured = Media.objects.filter(role=Media.Role.LOCATION).values("subject_id")
+    sampled = Media.objects.filter(role=Media.Role.PLANE).values("subject_id")
+    wanted = Subject.objects.filter(plane__shard__kind="image", id__in=pictured).exclude(id__in=sampled)
+    if project is not None:
+        wanted = wanted.filter(project=project)
+    # One shard after another, so that each is opened once.
+    ids = list(wanted.order_by("plane__shard_id", "plane__shard_index").values_list("id", flat=True))
+    for start in range(0, len(ids), RENDER_BATCH):
+        subjects = Subject.objects.filter(id__in=ids[start : start + RENDER_BATCH])
+        media: list[Media] = []
+        for subject_shard, members in _by_shard(subjects.select_related("plane__shard", "plane__product")).items():
+            planes = open_shard(settings.SHARD_ROOT / subject_shard.path)
+            bands = read_bands(subject_shard, [_plane(subject).shard_index for subject in members])
+            media += [_plane_media(subject, planes, bands) for subject in members]
+        Media.objects.bulk_create(media, ignore_conflicts=True)
+        yield len(media)
+
+
+def _by_shard(subjects: Iterable[Subject]) -> dict[Shard, list[Subject]]:
+    found: dict[Shard, list[Subject]] = {}
+    for subject in subjects:
+        found.setdefault(_plane(subject).shard, []).append(subject)
+    return found
 
 
 def _jpegs(planes: NDArray[np.float16], indices: list[int], bands: dict[int, NDArray[np.float16]]) -> list[bytes]:

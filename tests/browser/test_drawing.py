@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from esocs.crowd.models import Classification, TaskSummary
 from esocs.crowd.summarising import summarise_workflow
 from esocs.projects.models import Media, Workflow
-from tests.browser.sitting import classify_path, make_task_workflow, open_page, wait_until_saved
+from tests.browser.pictures import make_frames_subject
+from tests.browser.sitting import classify_path, make_task_workflow, open_page, shown_subject, wait_until_saved
 from tests.support.aggregation import read_table, run_aggregation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -301,6 +302,85 @@ def test_fingers_draw_and_two_of_them_zoom_and_turn_beneath_the_marks(
     close = pytest.approx
     assert (line["x1"] - first["x"], line["y1"] - first["y"]) == close(start, abs=3)
     assert (line["x2"] - first["x"], line["y2"] - first["y"]) == close(end, abs=3)
+
+
+def test_a_finger_draws_and_taps_done_again_and_again(chromium: Browser, site: str, transactional_db: None) -> None:
+    workflow = make_drawing_workflow([{"type": "line", "label": "A line"}], pictures=9)
+    context = chromium.new_context(
+        base_url=site, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    open_page(page, workflow)
+    sheet = sheet_of(page)
+    fingers = page.context.new_cdp_session(page)
+    done = page.get_by_role("button", name="Done")
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in places]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    for number in range(8):
+        shown = shown_subject(page)
+        expect(marks(page)).to_have_count(0)
+        touch("touchStart", sheet.at(0.3, 0.4))
+        for step in range(1, 6):
+            touch("touchMove", sheet.at(0.3 + step / 15, 0.4 + step / 40))
+        touch("touchEnd")
+        # As soon as the mark is seen, and where the button is then: no click, which would wait for it to come to rest.
+        expect(marks(page)).to_have_count(1)
+        touch("touchStart", centre_of(done))
+        touch("touchEnd")
+        expect(page.locator("#count")).to_have_text(str(number + 1))
+        expect(page.locator("#classify")).not_to_have_attribute("data-subject", shown)
+    wait_until_saved(page, 8)
+    context.close()
+    assert [len(row.annotations[0]["value"]) for row in Classification.objects.all()] == [1] * 8
+
+
+def test_marks_belong_to_the_frame_they_are_drawn_on_and_come_back_with_it(page: Page, transactional_db: None) -> None:
+    workflow = make_drawing_workflow(
+        [{"type": "point", "label": "A point"}, {"type": "circle", "label": "A circle"}], pictures=0
+    )
+    for first in (1, 4):
+        make_frames_subject(workflow, [first, first + 1, first + 2])
+    open_page(page, workflow)
+    answered = shown_subject(page)
+    sheet = sheet_of(page)
+    place = page.locator("#frame-place")
+    take(page, "point")
+    page.mouse.click(*sheet.at(0.2, 0.3))
+    page.get_by_role("button", name="Next picture of this subject").click()
+    expect(place).to_have_text("2 of 3")
+    expect(marks(page)).to_have_count(0)
+    take(page, "circle")
+    drag(page, sheet.at(0.6, 0.6), sheet.at(0.7, 0.6))
+    expect(marks(page)).to_have_count(1)
+    # Side by side each frame has its own marks, and a press falls on the frame beneath it.
+    page.get_by_role("button", name="Pictures side by side").click()
+    expect(marks(page)).to_have_count(2)
+    box = page.locator("#overlay").bounding_box()
+    assert box is not None
+    first, second = centre_of(marks(page).nth(0)), centre_of(marks(page).nth(1))
+    assert first != second
+    page.get_by_role("button", name="Pictures side by side").click()
+    page.get_by_role("button", name="Next picture of this subject").click()
+    take(page, "point")
+    page.mouse.click(*sheet.at(0.8, 0.1))
+    page.get_by_role("button", name="Done").click()
+    wait_until_saved(page, 1)
+    found = stored_marks()
+    assert [(mark["frame"], round(mark["x"] / sheet.side, 1)) for mark in found[0]] == [(0, 0.2), (2, 0.8)]
+    assert [(mark["frame"], round(mark["r"] / sheet.side, 1)) for mark in found[1]] == [(1, 0.1)]
+    page.keyboard.press("u")
+    expect(page.locator("#classify")).to_have_attribute("data-subject", answered)
+    expect(place).to_have_text("1 of 3")
+    expect(marks(page)).to_have_count(1)
+    page.get_by_role("button", name="Next picture of this subject").click()
+    expect(marks(page)).to_have_count(1)
+    page.get_by_role("button", name="Done").click()
+    wait_until_saved(page, 1)
+    assert Classification.objects.count() == 2
+    assert stored_marks() == found
 
 
 def test_every_tool_by_keyboard_alone_and_marks_are_moved_resized_and_deleted(

@@ -38,7 +38,9 @@ STOP = """() => {
         what: one.outerHTML.slice(0, 100),
         marked: marks.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2),
         inView: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
-        covered: top !== null && !seen.contains(top) && !top.contains(seen) && !label.contains(top),
+        // The handles of black and white lie on one line, by their nature.
+        covered: !one.closest(".cuts") && top !== null
+            && !seen.contains(top) && !top.contains(seen) && !label.contains(top),
         tabIndex: one.tabIndex,
     };
 }"""
@@ -130,7 +132,7 @@ def test_tab_reaches_every_control_of_the_volunteers_pages_and_leaves_each(page:
         page.goto(address)
         page.wait_for_load_state("networkidle")
         faults += faults_of(page, name)
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def log_in_by_keyboard(page: Page) -> None:

@@ -12,9 +12,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import resolve
+from oauth2_provider.models import Application
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from esocs.accounts.identity import Identity
@@ -175,6 +177,31 @@ def test_no_page_of_the_visitors_has_an_accessibility_violation(page: Page, scen
             expect(page.get_by_label("User name")).to_have_attribute("aria-invalid", "true")
             expect(page.get_by_label("User name")).to_have_accessible_description(re.compile("required"))
             faults += faults_of(page, f"{name}-refused")
+    assert faults == []
+
+
+def test_the_page_that_lets_a_program_in_has_no_accessibility_violation(page: Page, scene: Scene) -> None:
+    program = Application.objects.create(
+        name="A classifier of somebody else, with a name that is rather long",
+        client_type=Application.CLIENT_PUBLIC,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        redirect_uris="https://classifier.example.org/",
+    )
+    asked = {
+        "response_type": "code",
+        "client_id": program.client_id,
+        "redirect_uri": "https://classifier.example.org/",
+        "scope": "public classification",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "S256",
+    }
+    log_in(page, "observer")
+    expect(page.locator("details.menu")).to_be_visible()
+    page.goto(f"/oauth/authorize?{urlencode(asked)}")
+    expect(page.get_by_role("main")).to_contain_text(program.name)
+    faults = list(faults_of(page, "authorize"))
+    page.goto("/oauth/authorize?client_id=nobody")
+    faults += faults_of(page, "authorize-refused")
     assert faults == []
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from esocs.crowd.models import Answer, Classification, TaskSummary
 from esocs.crowd.summarising import summarise_workflow
-from esocs.projects.models import ProjectRole, Workflow
+from esocs.projects.models import Media, ProjectRole, Workflow
 from tests.browser.conftest import DESKTOP
 from tests.browser.pictures import make_picture_subject
 from tests.browser.sitting import classify_path, make_task_workflow, open_page, shown_subject, wait_until_saved
@@ -283,6 +283,86 @@ def test_steps_of_several_tasks_and_a_simple_list(page: Page, transactional_db: 
     first, second = (row.annotations for row in Classification.objects.order_by("id"))
     assert first[2] == {"task": "T2", "taskType": "dropdown-simple", "value": {"selection": 1, "option": True}}
     assert second == [{"task": "T0", "value": 1}, {"task": "T1", "value": "not"}, {"task": "T3", "value": None}]
+
+
+def test_an_answer_of_several_tasks_is_taken_back_and_comes_back_whole(page: Page, transactional_db: None) -> None:
+    workflow = make_task_workflow(EVERY_TASK)
+    open_page(page, workflow)
+    first = shown_subject(page)
+    walk_the_long_way(page)
+    wait_until_saved(page, 1)
+    given = Classification.objects.get().annotations
+    # In the midst of the next one, which keeps nothing of it.
+    second = shown_subject(page)
+    press(page, "1", "1", "2")
+    press(page, "u")
+    expect(page.locator("#classify")).to_have_attribute("data-subject", first)
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
+    # The last question as it was answered, and every one before it.
+    expect(page.get_by_role("textbox", name="Anything else?")).to_have_value("A faint tail")
+    expect(page.get_by_label("Survey", exact=True)).to_have_value("atlas")
+    expect(page.get_by_role("radio", name="No", exact=True)).to_be_checked()
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_role("slider")).to_have_value("10")
+    page.get_by_role("button", name="Back").click()
+    expect(page.locator(".mark:not(.draft)")).to_have_count(1)
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    press(page, "2")
+    for _ in range(3):
+        page.get_by_role("button", name="Next").click()
+    page.get_by_role("textbox", name="Anything else?").fill("No tail")
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#classify")).to_have_attribute("data-subject", second)
+    wait_until_saved(page, 1)
+    expect(question(page)).to_have_text(EVERY_TASK["tasks"]["T0"]["question"])
+    before, after = Classification.objects.order_by("id")
+    assert (before.counted, after.counted, after.revises) == (False, True, before.idempotency_key)
+    changed = {"T1": [0], "T11": "No tail"}
+    assert after.annotations == [{**one, "value": changed.get(one["task"], one["value"])} for one in given]
+    # And a survey.
+    find_a_star(page)
+    wait_until_saved(page, 2)
+    press(page, "u")
+    expect(page.locator("#classify")).to_have_attribute("data-subject", second)
+    expect(page.get_by_role("button", name="Change “A star”")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
+    wait_until_saved(page, 2)
+    assert Classification.objects.latest("id").annotations == [
+        {"task": "T0", "value": 2},
+        {"task": "T7", "value": FOUND},
+    ]
+
+
+def test_a_survey_shows_its_pictures_and_goes_on_without_one_that_is_gone(page: Page, transactional_db: None) -> None:
+    survey: dict[str, Any] = {
+        "type": "survey",
+        "choices": {
+            "GALAXY": {"label": "A galaxy", "images": ["one.jpg", "two.jpg"], "noQuestions": True},
+            "GHOST": {"label": "A ghost", "images": ["gone.jpg", "bad.jpg"], "noQuestions": True},
+        },
+        "choicesOrder": ["GALAXY", "GHOST"],
+    }
+    workflow = make_task_workflow({"tasks": {"T0": survey}})
+    picture = Media.objects.filter(role="location")[0].url
+    images = {"one.jpg": picture, "two.jpg": picture, "gone.jpg": "/media/gone.jpg", "bad.jpg": "javascript:alert(1)"}
+    workflow.tasks["T0"]["images"] = images
+    workflow.save()
+    open_page(page, workflow)
+    galaxy = page.get_by_role("button", name="A galaxy")
+    expect(galaxy.locator("img")).to_have_js_property("naturalWidth", 424)
+    galaxy.click()
+    panel = page.locator(".choice-panel")
+    expect(panel.get_by_role("img")).to_have_count(2)
+    expect(panel.get_by_role("img").first).to_have_js_property("naturalWidth", 424)
+    press(page, "Escape")
+    page.get_by_role("button", name="A ghost").click()
+    assert page.locator("img[src^='javascript']").count() == 0
+    page.get_by_role("button", name="I see it").click()
+    page.get_by_role("button", name="Done").click()
+    wait_until_saved(page, 1)
+    [found] = Classification.objects.get().annotations[0]["value"]
+    assert found["choice"] == "GHOST"
 
 
 def test_experts_set_the_gold_standard_where_there_is_one_and_may_draw_too(page: Page, transactional_db: None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from PIL import Image
 
 from classifier.display_plane import decode_display_plane
@@ -170,6 +172,27 @@ def test_beside_a_picture_lie_its_own_samples(products: list[int]) -> None:
     assert np.array_equal(samples[0][::-1].view(np.uint16), stored.view(np.uint16))
     assert (head["background"], head["noise"]) == (subject.plane.background, subject.plane.noise)
     assert (media.width_px, media.height_px) == (head["width"], head["height"])
+
+
+def test_pictures_that_were_published_without_their_samples_get_them_once(products: list[int]) -> None:
+    project = make_project()
+    from_planes.make_subjects(project=project, product_ids=products)
+    services.render_subjects(Subject.objects.all())()
+    before = {media.subject_id: Path(settings.MEDIA_ROOT) / media.path for media in Media.objects.filter(role="plane")}
+    Media.objects.filter(role="plane").delete()
+    out = StringIO()
+    call_command("render_planes", project=make_project().slug, stdout=out)
+    assert not Media.objects.filter(role="plane").exists(), "another project's are left alone"
+    call_command("render_planes", stdout=out)
+    after = {media.subject_id: Path(settings.MEDIA_ROOT) / media.path for media in Media.objects.filter(role="plane")}
+    assert len(before) == 2
+    assert {pk: path.read_bytes() for pk, path in after.items()} == {
+        pk: path.read_bytes() for pk, path in before.items()
+    }
+    call_command("render_planes", project=project.slug, stdout=out)
+    assert out.getvalue().splitlines() == [
+        "Every picture has its samples.", "2 pictures have their samples now.", "Every picture has its samples.",
+    ]  # fmt: skip
 
 
 def test_a_spectrum_gets_a_picture_and_its_numbers(products: list[int]) -> None:
