@@ -36,7 +36,9 @@ STOP = """() => {
     return {
         walk: one.dataset.walk ?? null,
         what: one.outerHTML.slice(0, 100),
-        marked: marks.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2),
+        // What is drawn is marked by its edge.
+        marked: marks.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)
+            || [...one.querySelectorAll(".drawing-edge")].some((e) => parseFloat(getComputedStyle(e).strokeWidth) > 5),
         inView: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
         // The handles of black and white lie on one line, by their nature.
         covered: !one.closest(".cuts") && top !== null
@@ -181,8 +183,8 @@ def test_a_sitting_from_the_log_in_to_a_comment(page: Page, scene: Scene) -> Non
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(keys).to_be_focused()
-    wait_until_saved(page, 2)
-    assert Classification.objects.count() == before + 2
+    wait_until_saved(page, 1)
+    assert Classification.objects.count() == before + 2, "an answer and its revision"
     press(page, page.get_by_role("link", name="Talk about the last one"))
     expect(page.get_by_role("heading", name=f"Subject {first}")).to_be_visible()
     go_to(page, page.get_by_label("Your comment"))

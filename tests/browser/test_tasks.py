@@ -300,7 +300,7 @@ def test_an_answer_of_several_tasks_is_taken_back_and_comes_back_whole(page: Pag
     expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
     # The last question as it was answered, and every one before it.
     expect(page.get_by_role("textbox", name="Anything else?")).to_have_value("A faint tail")
-    expect(page.get_by_label("Survey", exact=True)).to_have_value("atlas")
+    expect(page.get_by_label("Survey", exact=True).locator("option:checked")).to_have_text("ATLAS")
     expect(page.get_by_role("radio", name="No", exact=True)).to_be_checked()
     page.get_by_role("button", name="Back").click()
     expect(page.get_by_role("slider")).to_have_value("10")

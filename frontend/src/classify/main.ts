@@ -7,6 +7,7 @@ import { KeysDialog } from "./keys-dialog";
 import { openOutbox } from "./outbox";
 import { Session } from "./session";
 import { Swipes } from "./swipes";
+import { pressOnTap } from "./taps";
 import type { PageData } from "./types";
 import { View } from "./view";
 import "./viewers/viewer.css";
@@ -87,6 +88,7 @@ function setUpKeys(view: View, session: Session): void {
 }
 
 function setUpButtons(view: View, session: Session): void {
+  pressOnTap(view.task);
   for (const button of [view.skip, view.skipDamaged])
     button.addEventListener("click", () => {
       session.skip();

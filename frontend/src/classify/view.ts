@@ -13,6 +13,7 @@ export type Stage = "loading" | "picture" | "spectrum" | "damaged" | "offline" |
 export class View {
   readonly root = find("#classify", HTMLElement);
   readonly viewer = find("#classify .viewer", HTMLElement);
+  readonly task = find("#classify .task", HTMLElement);
   readonly tools = find("#classify .tools", HTMLElement);
   readonly canvas = find("#picture", HTMLCanvasElement);
   readonly skip = find("#skip", HTMLButtonElement);
