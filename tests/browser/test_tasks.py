@@ -303,7 +303,7 @@ def test_an_answer_of_several_tasks_is_taken_back_and_comes_back_whole(page: Pag
     expect(page.get_by_label("Survey", exact=True).locator("option:checked")).to_have_text("ATLAS")
     expect(page.get_by_role("radio", name="No", exact=True)).to_be_checked()
     page.get_by_role("button", name="Back").click()
-    expect(page.get_by_role("slider")).to_have_value("10")
+    expect(page.get_by_role("slider", name="How far is the disk")).to_have_value("10")
     page.get_by_role("button", name="Back").click()
     expect(page.locator(".mark:not(.draft)")).to_have_count(1)
     page.get_by_role("button", name="Back").click()
