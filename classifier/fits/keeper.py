@@ -197,7 +197,7 @@ class Child:
 
     def _take_answers(self) -> None:
         """The next frame, and what it answers."""
-        watch = _Watch(self._block, self._limits.wall_s)
+        watch = _Watch(self._block, self._limits.wall_s, files=len(self._open()))
         head_bytes, texts_bytes, body_bytes = LENGTHS.unpack(self._take(LENGTHS.size, watch))
         if max(head_bytes, texts_bytes) > MAX_HEAD_BYTES or body_bytes > MAX_BODY_BYTES:
             raise _DiedError(garbled=True)
@@ -357,10 +357,12 @@ class _Received:
 class _Watch:
     """How long we have waited for the file that a child is reading: until it begins the next, the time runs."""
 
-    def __init__(self, block: SharedBlock | None, wall_s: float) -> None:
+    def __init__(self, block: SharedBlock | None, wall_s: float, *, files: int = 1) -> None:
         # The clock starts when we wait, not when the child began: a slow consumer is not the file's fault.
         self._block, self._wall_s = block, wall_s
         self._since, self._begun = time.monotonic(), self._count()
+        # A child that a file has taken over may count without end.
+        self._end = self._since + files * wall_s
 
     def wait_for(self, descriptor: int) -> None:
         """Until there is something to read.
@@ -371,7 +373,7 @@ class _Watch:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN | select.POLLHUP)
         while True:
-            remaining_s = self._since + self._wall_s - time.monotonic()
+            remaining_s = min(self._since + self._wall_s, self._end) - time.monotonic()
             if remaining_s <= 0.0:
                 raise _DiedError(timed_out=True)
             # In parts, so that a file is found out soon after its time, not when another could have passed too.

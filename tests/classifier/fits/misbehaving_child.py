@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.fits import child
+from classifier.fits.block import SharedBlock
 from classifier.fits.content import FitsContent
 from classifier.fits.parsing import parse_file
 from classifier.fits.wire import Answers
@@ -28,6 +29,23 @@ def babble() -> None:
             os.write(descriptor, b"\xff" * 64)
 
 
+BLOCKS: list[SharedBlock] = []
+
+
+class Kept(SharedBlock):
+    """The block, where a deed finds it."""
+
+    def __init__(self, descriptor: int, *, writable: bool = False) -> None:
+        super().__init__(descriptor, writable=writable)
+        BLOCKS.append(self)
+
+
+def count_on() -> None:
+    while True:
+        BLOCKS[0].begun += 1
+        signal.sigtimedwait([], 0.01)
+
+
 LEAKED: list[mmap.mmap] = []
 
 DEEDS = {
@@ -35,6 +53,7 @@ DEEDS = {
     "spin": spin,
     "babble": babble,
     "hang": signal.pause,
+    "restless": count_on,
     "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exit": lambda: os._exit(3),
@@ -63,4 +82,5 @@ class Forging(Answers):
 if __name__ == "__main__":
     child.parse_file = misbehave
     child.Answers = Forging  # type: ignore[misc]
+    child.SharedBlock = Kept  # type: ignore[misc]
     child.main()

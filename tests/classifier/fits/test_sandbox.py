@@ -98,6 +98,15 @@ def test_a_file_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: py
     assert isinstance(answers[good], FitsContent)
 
 
+def test_a_child_that_counts_without_reading_is_timed_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_CHILD_MODULE", "tests.classifier.fits.misbehaving_child")
+    good = write_image(tmp_path / "good.fits")
+    with FitsReader(limits=Limits(wall_s=1.0)) as reader:
+        answers = dict(reader.read_many([tmp_path / "restless", good]))
+    assert isinstance(answers[tmp_path / "restless"], TimedOutError)
+    assert isinstance(answers[good], FitsContent)
+
+
 @pytest.mark.parametrize(
     ("deed", "error"),
     [
