@@ -211,7 +211,9 @@ class SubjectStatus(models.Model):
                 condition=models.Q(state="open"),
                 name="subject_status_queue",
             ),
-            models.Index(fields=["workflow", "state"], name="subject_status_state"),
+            # A page of a workflow's subjects goes on from the last one's id, with or without a state.
+            models.Index(fields=["workflow", "id"], name="subject_status_listed"),
+            models.Index(fields=["workflow", "state", "id"], name="subject_status_in_state"),
             models.Index(
                 fields=["workflow", "review", "priority", "random_key"],
                 condition=~models.Q(review=""),
@@ -434,7 +436,10 @@ class Consensus(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["status", "task_key"], name="consensus_unique")]
-        indexes = [models.Index(fields=["flagged"], condition=models.Q(flagged=True), name="consensus_flagged")]
+        indexes = [
+            models.Index(fields=["status"], condition=models.Q(flagged=True), name="consensus_flagged_status"),
+            models.Index(fields=["task_key", "answer", "status"], name="consensus_answer"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task_key}={self.answer} ({self.probability:.2f})"

@@ -207,7 +207,8 @@ class Route(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["policy", "decision"], name="route_policy_decision"),
+            # In the order of the ids: a page of the accepted goes on from the last one's.
+            models.Index(fields=["policy", "decision", "id"], name="route_policy_decided"),
             # The oddest first, whatever is asked for: the filters are read from the index, not from the table.
             models.Index(
                 fields=["policy", "-ood_distance", "-id"], include=["decision", "answer"], name="route_policy_oddest"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.core.cache import cache
+from django.db.models import Count, QuerySet
 
 from esocs.archive.models import IngestBatch, Product
 from esocs.jobs.models import Job
 from esocs.projects.models import Project, Subject
+
+SMALL = 5_000
+"""Subjects of a project up to which their batches are looked up each time."""
+KEPT_S = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +32,22 @@ def list_rejected(project: Project, *, all_batches: bool) -> QuerySet[Product]:
     rejected = Product.objects.filter(state=Product.State.REJECTED).select_related("batch").order_by("-id")
     if all_batches:
         return rejected
+    ordered = IngestBatch.objects.filter(created_by_id=project.owner_id).values_list("id", flat=True)
+    return rejected.filter(batch__in={*_batches_of_subjects(project), *ordered})
+
+
+def _batches_of_subjects(project: Project) -> list[int]:
+    """The batches that made the project's subjects; of a large project as they were some minutes ago."""
+    key = f"batches/{project.pk}"
+    small = Subject.objects.filter(project=project).order_by()[: SMALL + 1].count() <= SMALL
+    kept: list[int] | None = None if small else cache.get(key)
+    if kept is not None:
+        return kept
     planes = Subject.objects.filter(project=project, plane__isnull=False)
-    made_subjects = Q(id__in=planes.values("plane__product__batch_id"))
-    batches = IngestBatch.objects.filter(made_subjects | Q(created_by_id=project.owner_id))
-    return rejected.filter(batch__in=batches)
+    found = list(planes.order_by().values_list("plane__product__batch_id", flat=True).distinct())
+    if not small:
+        cache.set(key, found, KEPT_S)
+    return found
 
 
 def count_rejections(rejected: QuerySet[Product]) -> list[RejectionCount]:

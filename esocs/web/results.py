@@ -103,19 +103,31 @@ def list_results(workflow: Workflow, *, filters: Filters, after: int = 0, limit:
     """One page of subjects in the order they were published, or accepted where that is what is asked for."""
     if filters.route == Route.Decision.ACCEPT:
         return _list_accepted(workflow, filters=filters, after=after, limit=limit)
-    statuses = queries.list_results(
-        workflow, state=filters.state, answer=filters.answer, decision=filters.route, flagged=filters.flagged
+    page = queries.list_status_ids(
+        workflow,
+        after=after,
+        limit=limit + 1,
+        state=filters.state,
+        answer=filters.answer,
+        decision=filters.route,
+        flagged=filters.flagged,
+        subject_id=filters.subject,
     )
-    if filters.subject is not None:
-        statuses = statuses.filter(subject_id=filters.subject)
-    statuses = statuses.filter(pk__gt=after).order_by("pk")
-    page = list(statuses.defer("route__prediction__embedding", "route__prediction__model_version__card")[: limit + 1])
-    shown = page[:limit]
+    shown = read_statuses(page[:limit])
     return ResultPage(rows=read_rows(workflow, shown), next_after=shown[-1].pk if len(page) > limit else None)
 
 
+def read_statuses(status_ids: Sequence[int]) -> list[SubjectStatus]:
+    """The statuses with all that their lines show, in the order of the ids given."""
+    rows = queries.with_results(SubjectStatus.objects.filter(pk__in=status_ids)).defer(
+        "route__prediction__embedding", "route__prediction__model_version__card"
+    )
+    found = {row.pk: row for row in rows}
+    return [found[pk] for pk in status_ids if pk in found]
+
+
 def read_rows(workflow: Workflow, statuses: Sequence[SubjectStatus]) -> list[ResultRow]:
-    """The lines of statuses that `crowd.queries.list_results` selected, by at most one more statement."""
+    """The lines of statuses that `crowd.queries.with_results` selected, by at most one more statement."""
     champion = _champion_predictions(workflow, [status.subject_id for status in statuses if status.route is None])
     return [
         _row(
@@ -153,7 +165,8 @@ def read_machine_rows(workflow: Workflow, found: Sequence[tuple[Prediction, Rout
     subjects = [prediction.subject for prediction, _ in found]
     pictures = Media.objects.filter(role=Media.Role.LOCATION)
     prefetch_related_objects(subjects, Prefetch("media", queryset=pictures, to_attr="pictures"))
-    statuses = {status.subject_id: status for status in queries.list_results(workflow).filter(subject__in=subjects)}
+    found_statuses = queries.with_results(SubjectStatus.objects.filter(workflow=workflow, subject__in=subjects))
+    statuses = {status.subject_id: status for status in found_statuses}
     return [
         _row(
             workflow,

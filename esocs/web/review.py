@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
 
-from esocs.crowd import queries
 from esocs.crowd.models import SubjectStatus
 from esocs.crowd.review import ReviewCounts
 from esocs.projects.models import Workflow
-from esocs.web.results import ResultRow, read_rows
+from esocs.web.results import ResultRow, read_rows, read_statuses
 
 PAGE_SIZE = 25
 
@@ -65,18 +64,28 @@ def list_tabs(counts: ReviewCounts) -> list[Tab]:
     ]
 
 
-def list_waiting(workflow: Workflow, *, kind: str, page: str | None) -> tuple[list[ReviewRow], Page[SubjectStatus]]:
-    """One page of what waits, in the order in which experts are asked; a fixed number of statements."""
-    statuses = queries.list_results(workflow)
-    if kind == "routed":
-        statuses = statuses.filter(SENT)
-    elif kind:
-        statuses = statuses.filter(review=kind)
-    else:
-        statuses = statuses.filter(SENT | ~Q(review=""))
-    statuses = statuses.defer("route__prediction__embedding", "route__prediction__model_version__card")
-    found = Paginator(statuses.order_by("priority", "random_key"), PAGE_SIZE).get_page(page)
-    return [_review_row(row) for row in read_rows(workflow, list(found))], found
+def list_waiting(workflow: Workflow, *, kind: str, page: str | None, count: int) -> tuple[list[ReviewRow], Page[int]]:
+    """One page of what waits, in the order in which experts are asked; a fixed number of statements.
+
+    Args:
+        workflow: whose.
+        kind: of `KINDS`.
+        page: its number.
+        count: how many wait.
+    """
+    found = Paginator(range(count), PAGE_SIZE).get_page(page)
+    shown = read_statuses(_waiting_ids(workflow, kind=kind, first=found.start_index() - 1 if count else 0))
+    return [_review_row(row) for row in read_rows(workflow, shown)], found
+
+
+def _waiting_ids(workflow: Workflow, *, kind: str, first: int) -> list[int]:
+    """The ids of a page that begins with the `first`; the two reasons to wait each have an index in this order."""
+    rows = SubjectStatus.objects.filter(workflow=workflow)
+    reviewed = rows.filter(review=kind) if kind else rows.exclude(review="")
+    sources = [rows.filter(SENT)] if kind == "routed" else [reviewed] if kind else [rows.filter(SENT), reviewed]
+    order = ("priority", "random_key", "pk")
+    merged = {row for each in sources for row in each.order_by(*order).values_list(*order)[: first + PAGE_SIZE]}
+    return [pk for _, _, pk in sorted(merged)[first : first + PAGE_SIZE]]
 
 
 def waits_for_expert(status: SubjectStatus | None) -> bool:

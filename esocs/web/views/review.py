@@ -60,7 +60,9 @@ def _page(request: HttpRequest, slug: str, workflow_id: int, *, size: str = "", 
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
     counts = read_figures(workflow, "review").value
-    rows, page = list_waiting(workflow, kind=kind, page=request.GET.get("page"))
+    rows, page = list_waiting(
+        workflow, kind=kind, page=request.GET.get("page"), count=getattr(counts, kind) if kind else counts.total
+    )
     audit = get_audit(workflow)
     context = {
         "project": project,
