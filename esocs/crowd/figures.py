@@ -16,7 +16,7 @@ from django.core.cache import cache
 
 from esocs.crowd.models import SubjectStatus
 from esocs.crowd.queries import count_current_routes, count_progress, count_settled, summarise_workflow
-from esocs.crowd.review import count_review
+from esocs.crowd.review import count_review, list_retired_probabilities
 from esocs.jobs.services import enqueue
 from esocs.projects.models import Workflow
 
@@ -30,6 +30,7 @@ COUNTED: dict[str, Callable[[Workflow], Any]] = {
     "routes": count_current_routes,
     "progress": count_progress,
     "review": count_review,
+    "retired": list_retired_probabilities,
 }
 FRESH_FOR = timedelta(seconds=10)
 # Counting may take a twentieth of the time, as fitting the skill may.

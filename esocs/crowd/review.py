@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,15 +87,30 @@ class Audit:
         return self.drawn - self.answered
 
 
-def get_audit(workflow: Workflow) -> Audit:
+def _retired(workflow: Workflow) -> QuerySet[SubjectStatus]:
+    """What a certificate speaks of: retired by volunteers, with an answer to the first question."""
+    return SubjectStatus.objects.filter(
+        workflow=workflow, state="retired", retirement_cause="rule", retired_answer__isnull=False
+    )
+
+
+def list_retired_probabilities(workflow: Workflow) -> array[float]:
+    """The probability of each retired subject's answer when it retired."""
+    found = _retired(workflow).order_by().values_list("retired_probability", flat=True)
+    return array("d", [probability for probability in found if probability is not None])
+
+
+def get_audit(workflow: Workflow, *, probabilities: Sequence[float]) -> Audit:
     """Certificates at the workflow's own τ and at the usual ones, from the audited subjects that experts answered.
 
     The consensus is the one at retirement, which was made before the expert was asked: the answer to the first
     question, whichever rule retired the subject.
+
+    Args:
+        workflow: whose.
+        probabilities: `list_retired_probabilities`, which may be some minutes old.
     """
-    retired = SubjectStatus.objects.filter(
-        workflow=workflow, state="retired", retirement_cause="rule", retired_answer__isnull=False
-    )
+    retired = _retired(workflow)
     questions = list_questions(workflow.tasks, workflow.first_task)
     gold = gold_answers(workflow, questions[0]) if questions else {}
     drawn = list(
@@ -106,7 +123,7 @@ def get_audit(workflow: Workflow) -> Audit:
         certificates=certify(
             p=np.array([p for _, p, _ in answered], float),
             wrong=np.array([answer != truth for answer, _, truth in answered], bool),
-            retired_p=np.array(list(retired.values_list("retired_probability", flat=True)), float),
+            retired_p=np.asarray(probabilities, float),
             thresholds=sorted({*own_thresholds(workflow), *THRESHOLDS}),
             confidence=CONFIDENCE,
         ),

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from esocs.crowd import services
 from esocs.crowd.models import Consensus, StatusChange, SubjectStatus
-from esocs.crowd.review import count_review, draw_audit, get_audit, list_review
+from esocs.crowd.review import count_review, draw_audit, get_audit, list_retired_probabilities, list_review
 from esocs.crowd.services import RuleRequest, change_retirement
 from esocs.jobs import services as jobs
 from esocs.jobs.models import Job
@@ -149,7 +149,7 @@ def test_a_certificate_counts_errors_at_retirement_whatever_comes_later(workflow
     owner = workflow.project.owner
     for subject, truth in zip(subjects[:3], (0, 1, 1), strict=True):
         classify(workflow, subject, gold=owner, T0=truth)
-    audit = get_audit(workflow)
+    audit = get_audit(workflow, probabilities=list_retired_probabilities(workflow))
     assert (audit.drawn, audit.answered, audit.pending) == (4, 3, 1)
     own = audit.certificates[0]
     assert (own.threshold, own.audited, own.errors, own.covered) == (0.8, 3, 1, 4)
@@ -182,7 +182,7 @@ def test_an_audit_of_counted_workflows_is_counted_too() -> None:
     assert draw_audit(workflow=workflow, size=5) == 2
     classify(workflow, first, gold=workflow.project.owner, T0=0)
     classify(workflow, second, gold=workflow.project.owner, T0=2)
-    audit = get_audit(workflow)
+    audit = get_audit(workflow, probabilities=list_retired_probabilities(workflow))
     assert (audit.drawn, audit.answered) == (2, 2)
 
 
@@ -194,5 +194,5 @@ def test_an_audit_of_labels_compares_the_first_label() -> None:
         pass
     draw_audit(workflow=workflow, size=1)
     classify(workflow, subject, gold=workflow.project.owner, T2=[])
-    audit = get_audit(workflow)
+    audit = get_audit(workflow, probabilities=list_retired_probabilities(workflow))
     assert (audit.answered, audit.certificates[0].errors) == (1, 1)

@@ -63,7 +63,7 @@ def _page(request: HttpRequest, slug: str, workflow_id: int, *, size: str = "", 
     rows, page = list_waiting(
         workflow, kind=kind, page=request.GET.get("page"), count=getattr(counts, kind) if kind else counts.total
     )
-    audit = get_audit(workflow)
+    audit = get_audit(workflow, probabilities=read_figures(workflow, "retired").value)
     context = {
         "project": project,
         "workflow": workflow,
