@@ -75,7 +75,7 @@ def measure(workflow: Any) -> dict[str, float]:
 
 def main() -> None:
     """Fill the database twice, and ask for every page of either project."""
-    arguments = parse_arguments(description=__doc__ or "", size=50_000, size_help="subjects")
+    arguments = parse_arguments(description=__doc__ or "", size=20_000, size_help="subjects")
     with own_database():
         small_workflow = fill(min(SMALL, arguments.size), name="small")
         small = measure(small_workflow)
