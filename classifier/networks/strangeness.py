@@ -1,10 +1,12 @@
-"""How strange a plane is to a network: a small perceptron on statistics that nobody learned.
+"""How strange a plane is to a network: small perceptrons on statistics that nobody learned.
 
-The statistics of what is known are told from the same moved at random in every direction of their scatter; what the
-perceptron then takes for moved is strange. `classifier.strangeness` fits it.
+Each has learned to tell the statistics of what is known from others; what it takes for those others is strange. Several
+are asked, for one draws its border by chance where nothing was known. `classifier.strangeness` fits them.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from torch.nn import functional
 
 from classifier.networks.statistics import ImageStatistics, SpectrumStatistics
 
+MEMBERS = 4
 WIDTH = 128
 DROPOUT = 0.2
 # Beyond this many scatters a statistic counts by its logarithm: one wild number must not decide alone.
@@ -37,8 +40,8 @@ class Strangeness(nn.Module):
         size = self.statistics.size
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("scatter", torch.ones(size))
-        self.hidden = nn.ModuleList([nn.Linear(size, WIDTH), nn.Linear(WIDTH, WIDTH)])
-        self.groups = nn.Linear(WIDTH, answers + 1)
+        layers = [_Layer(size, WIDTH), _Layer(WIDTH, WIDTH), _Layer(WIDTH, answers + 1)]
+        self.layers = nn.ModuleList(layers)
 
     def scaled(self, statistics: Tensor) -> Tensor:
         """(N, F) statistics in units of their scatter around their centre, far ones drawn in."""
@@ -47,15 +50,36 @@ class Strangeness(nn.Module):
         return torch.where(z.abs() > LINEAR_TO, far.copysign(z), z)
 
     def logits(self, scaled: Tensor) -> Tensor:
-        """(N, F) scaled statistics to (N, K + 1): the groups of the known, and none of them."""
+        """(MEMBERS, N, F) scaled statistics to (MEMBERS, N, K + 1): the groups of the known, and none of them."""
         x = scaled
-        for layer in self.hidden:
-            x = functional.dropout(functional.gelu(layer(x)), DROPOUT, training=self.training)
-        found: Tensor = self.groups(x)
+        for layer in self.layers[:-1]:
+            x = functional.gelu(layer(x))
+            if self.training:  # torch's own dropout takes a CPU twice as long
+                x = x * (torch.rand_like(x) > DROPOUT) / (1 - DROPOUT)
+        found: Tensor = self.layers[-1](x)
         return found
 
     def forward(self, planes: Tensor) -> Tensor:
-        """(N, …) planes as they are stored to (N,) float32; larger is stranger."""
+        """(N, …) planes as they are stored to (N,) float32, the mean over the members; larger is stranger."""
         with torch.autocast(planes.device.type, enabled=False):
-            logits = self.logits(self.scaled(self.statistics(planes)))
-            return logits[:, -1] - torch.logsumexp(logits[:, :-1], dim=1)
+            logits = self.logits(self.scaled(self.statistics(planes)).expand(MEMBERS, -1, -1))
+            return (logits[..., -1] - torch.logsumexp(logits[..., :-1], dim=-1)).mean(dim=0)
+
+
+class _Layer(nn.Module):
+    """A linear layer of every member: one product for all of them."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(MEMBERS, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(MEMBERS, 1, outputs))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As `nn.Linear` begins."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        for parameter in (self.weight, self.bias):
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)

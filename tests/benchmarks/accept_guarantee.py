@@ -22,6 +22,7 @@ from classifier.selection import (
     ContaminatedCalibrationError,
     UnreservedCalibrationError,
     certify_threshold,
+    enough_for_calibration,
     grid_from_pool,
 )
 from classifier.strata import Scored, assign, certify_groups, divide
@@ -321,14 +322,17 @@ def main() -> None:
             f"{interval.low:.1%} to {interval.high:.1%}; {most} would still agree with {DELTA:.0%})"
         )
     few = max(40, count // 5)
-    curve = [
-        [alpha, size, made.rate, made.coverage, made.of_oracle]
-        for alpha in ALPHAS
-        for size in SIZES
-        for made, _ in [run_campaigns(few, alpha=alpha, size=size, seed=2)]
-    ]
-    print(f"\nBy the size of the calibration sample, {few} campaigns each")
-    print_table(["alpha", "sample", "broken", "accepted", "of oracle's"], curve)
+    by_default = {alpha: enough_for_calibration(alpha=alpha, delta=DELTA) for alpha in ALPHAS}
+    curve: list[list[object]] = []
+    of_oracle_by_default = []
+    for alpha in ALPHAS:
+        for size in sorted({*SIZES, by_default[alpha]}):
+            made, rows = run_campaigns(few, alpha=alpha, size=size, seed=2)
+            curve.append([alpha, size, made.rate, made.coverage, made.of_oracle, min(float(row[-1]) for row in rows)])  # type: ignore[arg-type]
+            if size == by_default[alpha]:
+                of_oracle_by_default.append(made.of_oracle)
+    print(f"\nBy the size of the calibration sample, {few} campaigns each; reserved by default: {by_default}")
+    print_table(["alpha", "sample", "broken", "accepted", "of oracle's", "in the worst archive"], curve)
     groups = {alpha: run_groups(count, alpha=alpha, size=SAMPLE) for alpha in ALPHAS}
     print(
         f"\nA threshold for each of four strata, and {RARE_ALPHA:.0%} of its own for an answer of {ANSWERS[RARE]:.0%}"
@@ -353,6 +357,7 @@ def main() -> None:
         violation_rate=worst.rate,
         violation_rate_still_consistent=most / count,
         coverage_of_oracle=min(outcome.of_oracle for outcome in outcomes.values()),
+        coverage_of_oracle_by_default=min(of_oracle_by_default),
         groups_violation_rate=max(joint for joint, _, _ in groups.values()) / count,
         leftover_violation_rate=min(broken for broken, _ in leftovers.values()) / few,
         leftover_refused=min(refused for _, refused in leftovers.values()) / few,

@@ -7,17 +7,21 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 
-def parse_arguments(*, description: str, size: int, size_help: str) -> argparse.Namespace:
-    """The two arguments of every benchmark: ``data`` (a folder or None) and ``size`` (how much work)."""
+def parse_arguments(
+    *, description: str, size: int, size_help: str, add: Callable[[argparse.ArgumentParser], object] | None = None
+) -> argparse.Namespace:
+    """What every benchmark is told: ``data`` (a folder or None) and ``size`` (how much work), and what `add` adds."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, default=None, help="folder of real input instead of the simulated")
     parser.add_argument("--size", type=int, default=size, help=f"{size_help} (default {size:,})")
+    if add is not None:
+        add(parser)
     arguments = parser.parse_args()
     if arguments.size < 1:
         parser.error("--size must be at least 1")

@@ -68,12 +68,12 @@ class Sky:
         )
 
 
-def simulate_sky(*, kind: Kind, count: int, first: int = 0) -> Sky:
+def simulate_sky(*, kind: Kind, count: int, first: int = 0, seed: int = SEED) -> Sky:
     """Objects `first` to `first + count` of the demonstration's survey, through FITS files that are read back."""
     classes = tuple(IMAGE_CLASSES if kind == "image" else SPECTRUM_CLASSES)
     signal = IMAGE_SIGNAL if kind == "image" else SPECTRUM_SIGNAL
     with ProcessPoolExecutor() as pool:
-        made = list(pool.map(partial(_object, kind), range(first, first + count), chunksize=25))
+        made = list(pool.map(partial(_object, kind, seed), range(first, first + count), chunksize=25))
     rows = [row for _, row in made]
     return Sky(
         planes=np.stack([plane for plane, _ in made]),
@@ -85,8 +85,8 @@ def simulate_sky(*, kind: Kind, count: int, first: int = 0) -> Sky:
     )
 
 
-def _object(kind: Kind, index: int) -> tuple[NDArray[np.float16], Any]:
-    content, row = make_object(kind=kind, index=index, seed=SEED, difficulty=HARD_SHARE)
+def _object(kind: Kind, seed: int, index: int) -> tuple[NDArray[np.float16], Any]:
+    content, row = make_object(kind=kind, index=index, seed=seed, difficulty=HARD_SHARE)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         path = Path(folder) / row.file_name
         path.write_bytes(content)

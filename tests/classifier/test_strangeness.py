@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.calibration import out_of_distribution_p_values
+from classifier.distortion import DISTORTIONS, distorted_spectra
 from classifier.networks import build_network
 from classifier.networks.statistics import ImageStatistics, SpectrumStatistics
 from classifier.strangeness import fit_strangeness, measure_strangeness
@@ -103,6 +104,26 @@ def test_what_the_mask_hides_of_a_spectrum_is_not_measured():
     other[:, 0, 200:300] = 50
     statistics = SpectrumStatistics()
     assert torch.equal(statistics(planes), statistics(other))
+
+
+@pytest.mark.parametrize("distort", DISTORTIONS, ids=lambda distort: distort.__name__.strip("_"))
+def test_every_distortion_changes_a_spectrum_and_keeps_it_finite_and_of_its_length(distort):
+    planes = torch.from_numpy(lines(8)[0]).float()
+    torch.manual_seed(3)
+    for _ in range(8):  # what it does is drawn by chance
+        flux, mask = distort(planes[:, 0], planes[:, 1])
+        assert flux.shape == mask.shape == (8, 1024)
+        assert torch.isfinite(flux).all()
+        assert set(mask.unique().tolist()) <= {0.0, 1.0}
+        assert not torch.equal(flux, planes[:, 0])
+
+
+def test_nothing_that_is_missing_of_a_spectrum_comes_back_distorted():
+    planes = torch.from_numpy(lines(32)[0]).float()
+    planes[:, 1] = 0
+    planes[:, 0, ::7] = torch.nan
+    odd = distorted_spectra(planes)
+    assert (odd == 0).all()
 
 
 def test_one_subject_is_enough_to_learn_from_without_failing():

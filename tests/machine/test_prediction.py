@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+import esocs.machine.tasks  # noqa: F401  # registers the handlers of the jobs
 from classifier.forward import Forward
 from classifier.shards import open_shard
 from esocs.jobs import services as jobs
@@ -170,6 +172,17 @@ def test_a_large_shard_goes_on_behind_what_a_lost_attempt_had_written(monkeypatc
     found = dict(Prediction.objects.values_list("subject_id", "id"))
     assert sorted(found) == subjects
     assert {pk: found[pk] for pk in kept} == kept
+
+
+def test_a_prediction_with_exchanged_weights_fails_by_name_and_writes_nothing() -> None:
+    workflow = make_workflow()
+    make_shard(workflow, 4)
+    model = make_tiny_model(workflow)
+    (job_id,) = prediction.order_predictions(model)
+    (settings.WEIGHTS_ROOT / model.weights_path).write_bytes(pickle.dumps({"weights": 1}))
+    tasks.run(job_id)
+    assert Job.objects.get(pk=job_id).last_error.startswith("weights_changed: ")
+    assert not Prediction.objects.exists()
 
 
 def test_ordering_asks_the_database_the_same_few_questions_however_many_shards_there_are() -> None:
