@@ -1,13 +1,15 @@
 """How strange a plane is to a network: small perceptrons on statistics that nobody learned.
 
 Each has learned to tell the statistics of what is known from others; what it takes for those others is strange. Several
-are asked, for one draws its border by chance where nothing was known. `classifier.strangeness` fits them.
+are asked, for one draws its border by chance where nothing was known; of an image each sees another half of the
+statistics, so that what shows in a few of them is not lost among the rest. `classifier.strangeness` fits them.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,6 +33,7 @@ class Strangeness(nn.Module):
 
     centre: Tensor
     scatter: Tensor
+    seen: Tensor
 
     def __init__(self, *, kind: str, answers: int) -> None:
         super().__init__()
@@ -40,6 +43,11 @@ class Strangeness(nn.Module):
         size = self.statistics.size
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("scatter", torch.ones(size))
+        seen = np.ones((MEMBERS, 1, size))
+        if kind == "image":
+            drawn = np.random.default_rng(size).permuted(np.tile(np.arange(MEMBERS), (size, 1)), axis=1)
+            seen = (drawn < MEMBERS // 2).T[:, None]
+        self.register_buffer("seen", torch.tensor(seen, dtype=torch.float32), persistent=False)
         layers = [_Layer(size, WIDTH), _Layer(WIDTH, WIDTH), _Layer(WIDTH, answers + 1)]
         self.layers = nn.ModuleList(layers)
 
@@ -51,7 +59,7 @@ class Strangeness(nn.Module):
 
     def logits(self, scaled: Tensor) -> Tensor:
         """(MEMBERS, N, F) scaled statistics to (MEMBERS, N, K + 1): the groups of the known, and none of them."""
-        x = scaled
+        x = scaled * self.seen
         for layer in self.layers[:-1]:
             x = functional.gelu(layer(x))
             if self.training:  # torch's own dropout takes a CPU twice as long
