@@ -30,6 +30,7 @@ IMAGES = replace(
     batch_size=12,
     learning_rate=1e-2,
     matrix_learning_rate=5e-2,
+    strangeness_steps=30,
     device="cpu",
 )
 SPECTRA = replace(
@@ -40,6 +41,7 @@ SPECTRA = replace(
     batch_size=16,
     learning_rate=1e-2,
     matrix_learning_rate=5e-2,
+    strangeness_steps=30,
 )
 BRIEF = replace(IMAGES, least_steps=3, most_steps=3, strangeness_steps=3)
 
