@@ -129,7 +129,14 @@ def _short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real network, trained for a few steps only."""
 
     def few_steps(workflow: Workflow, *, seed: int, wish: NetworkWish) -> Any:
-        few = {"epochs": 1, "least_steps": 4, "most_steps": 4, "batch_size": 8, "hold_out_share": 0.3}
+        few = {
+            "epochs": 1,
+            "least_steps": 4,
+            "most_steps": 4,
+            "batch_size": 8,
+            "hold_out_share": 0.3,
+            "strangeness_steps": 20,
+        }
         return replace(IMAGE_TRAINING, seed=seed, device="cpu", **few)
 
     monkeypatch.setattr(training, "_configuration", few_steps)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def workflow(monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """A workflow with a shard of noise, a labelled seed and calibration sample, trained in two steps."""
-    brief = replace(classifier.training.IMAGE_TRAINING, least_steps=2, most_steps=2, batch_size=4)
+    brief = replace(classifier.training.IMAGE_TRAINING, least_steps=2, most_steps=2, batch_size=4, strangeness_steps=2)
     monkeypatch.setattr(classifier.training, "IMAGE_TRAINING", brief)
     prediction._predictors.clear()
     workflow = make_workflow()
