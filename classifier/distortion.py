@@ -28,7 +28,7 @@ def distorted_spectra(planes: Tensor) -> Tensor:
     mask = ((planes[:, 1] > 0.5) & finite).float()
     flux = torch.where(finite, planes[:, 0], 0.0) * mask
     parts = []
-    for some_flux, some_mask in zip(flux.split(TOGETHER), mask.split(TOGETHER), strict=True):
+    for some_flux, some_mask in zip(torch.split(flux, TOGETHER), torch.split(mask, TOGETHER), strict=True):
         distort = DISTORTIONS[int(torch.randint(len(DISTORTIONS), ()))]
         odd, seen = distort(some_flux, some_mask)
         parts.append(torch.stack((odd * seen, seen), dim=1))

@@ -122,7 +122,7 @@ class ImageStatistics(nn.Module):
             found = (flat @ mask).view(len(flat), len(sizes), -1)
             wave = found[:, :, 1:].view(len(flat), len(sizes), RING_HARMONICS, 2)
             mean, means, power = found[:, :, 0], rings[:, :, 0], wave.square().sum(dim=3)
-            inside = flat[:, order].split(sizes, dim=1)
+            inside = torch.split(flat[:, order], sizes, dim=1)
             numbers += [
                 mean,
                 torch.asinh(plane.flatten(1) @ means),
