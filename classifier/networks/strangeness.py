@@ -43,11 +43,8 @@ class Strangeness(nn.Module):
         size = self.statistics.size
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("scatter", torch.ones(size))
-        seen = np.ones((MEMBERS, 1, size))
-        if kind == "image":
-            drawn = np.random.default_rng(size).permuted(np.tile(np.arange(MEMBERS), (size, 1)), axis=1)
-            seen = (drawn < MEMBERS // 2).T[:, None]
-        self.register_buffer("seen", torch.tensor(seen, dtype=torch.float32), persistent=False)
+        seen = _halves(size) if kind == "image" else torch.ones(MEMBERS, 1, size)
+        self.register_buffer("seen", seen, persistent=False)
         layers = [_Layer(size, WIDTH), _Layer(WIDTH, WIDTH), _Layer(WIDTH, answers + 1)]
         self.layers = nn.ModuleList(layers)
 
@@ -91,3 +88,9 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight)
+
+
+def _halves(size: int) -> Tensor:
+    """(MEMBERS, 1, size) ones and zeros, the same always: each member's half of the statistics, each in every other."""
+    drawn = np.random.default_rng(size).permuted(np.tile(np.arange(MEMBERS), (size, 1)), axis=1)
+    return torch.tensor((drawn < MEMBERS // 2).T[:, None], dtype=torch.float32)
