@@ -70,8 +70,7 @@ def fit_strangeness(
     known = measure_statistics(network, planes, positions).clone()
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        for layer in head.layers:
-            layer.reset_parameters()
+        head.reset_parameters()
         low, middle, high = torch.quantile(known, torch.tensor([0.16, 0.5, 0.84]), dim=0)
         head.centre.copy_(middle)
         head.scatter.copy_(((high - low) / 2).clamp(min=SMALLEST_SCATTER))
@@ -100,7 +99,7 @@ def _descend(head: Strangeness, known: Tensor, groups: Tensor, distorted: Tensor
     by_noise = range(0, MEMBERS, 1 if distorted is None else 2)
     optimiser = torch.optim.AdamW(head.layers.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
-    none_of_them = torch.full((MEMBERS, BATCH), head.layers[-1].bias.shape[-1] - 1)
+    none_of_them = torch.full((MEMBERS, BATCH), head.answers)
     low, high = LOG_NOISE
     for _ in range(steps):
         kept, moved = torch.randint(len(known), (2, MEMBERS, BATCH))

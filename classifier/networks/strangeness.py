@@ -40,6 +40,7 @@ class Strangeness(nn.Module):
         self.statistics: ImageStatistics | SpectrumStatistics = (
             ImageStatistics() if kind == "image" else SpectrumStatistics()
         )
+        self.answers = answers
         size = self.statistics.size
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("scatter", torch.ones(size))
@@ -47,6 +48,12 @@ class Strangeness(nn.Module):
         self.register_buffer("seen", seen, persistent=False)
         layers = [_Layer(size, WIDTH), _Layer(WIDTH, WIDTH), _Layer(WIDTH, answers + 1)]
         self.layers = nn.ModuleList(layers)
+
+    def reset_parameters(self) -> None:
+        """Forgets what was learned."""
+        for layer in self.layers:
+            assert isinstance(layer, _Layer)
+            layer.reset_parameters()
 
     def scaled(self, statistics: Tensor) -> Tensor:
         """(N, F) statistics in units of their scatter around their centre, far ones drawn in."""
