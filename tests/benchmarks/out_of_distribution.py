@@ -15,6 +15,7 @@ from argparse import ArgumentParser
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,9 @@ def main() -> None:
         return float(np.mean([one.told for one in found if one.kind in kinds]))
 
     alarms, known = sum(one.alarms for one in found), sum(one.known for one in found)
-    scores = {name: float(np.mean([rates[name] for rates in peers.values()])) for name in ("energy", "softmax")}
+    scores: dict[str, Any] = {
+        name: float(np.mean([rates[name] for rates in peers.values()])) for name in ("energy", "softmax")
+    }
     print_result(
         name="out_of_distribution",
         ours=float(np.mean([one.told for one in chosen])),
@@ -197,7 +200,8 @@ def holds_light(sky: Sky, class_index: int) -> NDArray[np.bool_]:
     """(N,) whether an object is of the class, is blended with it, or is a defect over objects of it."""
     name = sky.classes[class_index]
     defects = [k for k, other in enumerate(sky.classes) if name in BODIES.get(other, ())]
-    return (sky.labels == class_index) | (sky.hard & (sky.second == class_index)) | np.isin(sky.labels, defects)
+    blended = sky.hard & (sky.second == class_index)
+    return np.asarray((sky.labels == class_index) | blended | np.isin(sky.labels, defects), dtype=np.bool_)
 
 
 @torch.inference_mode()

@@ -56,6 +56,11 @@ def main() -> None:
     print_table(["kind", "network", *next(iter(found.values()))[0]], rows)
     both = list(found.values())
     peers = [peer["overall"] for _, peer in both if peer]
+    keys: dict[str, Any] = {
+        f"{kind}_{name}": ours[column]
+        for kind, (ours, _) in found.items()
+        for name, column in (("accuracy", "above S/N"), ("accuracy_easy", "easy"), ("training_cpu_s", "CPU s"))
+    }
     print_result(
         name="training_quality",
         ours=float(np.mean([ours["overall"] for ours, _ in both])),
@@ -63,11 +68,7 @@ def main() -> None:
         unit="accuracy overall, hard ones included, mean of images and spectra",
         gap_to_large=max((peer["overall"] - ours["overall"] for ours, peer in both if peer), default=None),
         ece=max(ours["ECE"] for ours, _ in both),
-        **{
-            f"{kind}_{name}": ours[column]
-            for kind, (ours, _) in found.items()
-            for name, column in (("accuracy", "above S/N"), ("accuracy_easy", "easy"), ("training_cpu_s", "CPU s"))
-        },
+        **keys,
     )
 
 
