@@ -46,10 +46,10 @@ def real_data() -> Path:
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, settings: object) -> None:
     """Files that a test makes lie in its own folder; caches of one test's rows do not reach the next."""
-    from esocs.crowd import submission
+    from esocs.crowd import facts
 
     for name in ("MEDIA_ROOT", "SHARD_ROOT", "WEIGHTS_ROOT", "EXPORT_ROOT"):
         setattr(settings, name, tmp_path / name.lower())
     # A million rounds a password protect people; here they took most of the time of most tests.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
-    submission._version.cache_clear()
+    facts.forget()

@@ -129,11 +129,12 @@ DATABASES: dict[str, dict[str, Any]] = {
         "TEST": {"NAME": env.str("ESOCS_TEST_DATABASE", "test_esocs")},
     }
 }
-# Only cursors that bind on the server prepare anything (esocs/crowd/prepared.py). Their plans are made once: planning
-# such a statement anew takes longer than running it, and PostgreSQL would do so for half of them.
-PREPARED = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"}
+# Only the calls of esocs/crowd/prepared.py prepare anything. The functions' plans are made once: planning a statement
+# anew takes longer than running it, and PostgreSQL would do so for half of them.
+PREPARES_STATEMENTS = env.bool("ESOCS_PREPARED_STATEMENTS", True)
 DATABASES["default"]["OPTIONS"] = {
-    **(PREPARED if env.bool("ESOCS_PREPARED_STATEMENTS", True) else {"prepare_threshold": None}),
+    "prepare_threshold": None,
+    **({"options": "-c plan_cache_mode=force_generic_plan"} if PREPARES_STATEMENTS else {}),
     **DATABASES["default"].get("OPTIONS", {}),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from django.db import connection
+
 from esocs.crowd import rules
-from esocs.crowd.live import Effects, ReadStatus
+from esocs.crowd.facts import Facts
+from esocs.crowd.live import Effects
+from esocs.crowd.reading import ReadStatus
 from esocs.projects.rules import Choice
 
 COUNT_EXPERTS = """
@@ -14,10 +19,12 @@ WHERE c.workflow_id = %(workflow)s AND c.subject_id = %(subject)s AND c.gold_sta
     AND c.volunteer_id <> %(volunteer)s
 """
 
-WRITE_GOLD = """, gold AS (
+WRITE_GOLD = """
+WITH gold AS (
     INSERT INTO crowd_goldstandard (workflow_id, subject_id, task_key, answer, author_id, classification_id)
-    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint, inserted.id
-    FROM inserted CROSS JOIN unnest(%(today_tasks)s::text[], %(today_answers)s::int[]) AS x(task_key, answer)
+    SELECT %(workflow)s::bigint, %(subject)s::bigint, x.task_key, x.answer, %(author)s::bigint,
+        %(classification)s::bigint
+    FROM unnest(%(today_tasks)s::text[], %(today_answers)s::int[]) AS x(task_key, answer)
     ON CONFLICT (workflow_id, subject_id, task_key) DO UPDATE SET answer = EXCLUDED.answer,
         author_id = EXCLUDED.author_id, classification_id = EXCLUDED.classification_id
 ), changed AS (
@@ -27,26 +34,26 @@ WRITE_GOLD = """, gold AS (
         CASE WHEN %(settles)s::boolean THEN 'retired' ELSE %(before)s::text END, 'expert', 'human',
         (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint), %(count)s::int, %(leading)s::int, 1,
         %(author)s::bigint
-    FROM inserted WHERE %(settles)s::boolean OR %(reviewed)s::boolean
-), noted AS (
-    UPDATE crowd_subjectstatus st
-    SET review = CASE WHEN %(decides)s::boolean THEN '' ELSE review END, updated_at = now(),
-        state = CASE WHEN %(settles)s::boolean THEN 'retired' ELSE state END,
-        retired_at = CASE WHEN %(settles)s::boolean THEN now() ELSE retired_at END,
-        retirement_reason = CASE WHEN %(settles)s::boolean THEN 'human' ELSE retirement_reason END,
-        retirement_cause = CASE WHEN %(settles)s::boolean THEN 'expert' ELSE retirement_cause END,
-        retired_epoch_number = CASE WHEN %(settles)s::boolean
-            THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint) ELSE retired_epoch_number END,
-        retired_count = CASE WHEN %(settles)s::boolean THEN %(count)s::int ELSE retired_count END,
-        retired_answer = CASE WHEN %(settles)s::boolean THEN %(leading)s::int ELSE retired_answer END,
-        retired_probability = CASE WHEN %(settles)s::boolean THEN 1 ELSE retired_probability END
-    FROM inserted WHERE st.id = %(status)s::bigint
-)"""
+    WHERE %(settles)s::boolean OR %(reviewed)s::boolean
+)
+UPDATE crowd_subjectstatus st
+SET review = CASE WHEN %(decides)s::boolean THEN '' ELSE review END, updated_at = now(),
+    state = CASE WHEN %(settles)s::boolean THEN 'retired' ELSE state END,
+    retired_at = CASE WHEN %(settles)s::boolean THEN now() ELSE retired_at END,
+    retirement_reason = CASE WHEN %(settles)s::boolean THEN 'human' ELSE retirement_reason END,
+    retirement_cause = CASE WHEN %(settles)s::boolean THEN 'expert' ELSE retirement_cause END,
+    retired_epoch_number = CASE WHEN %(settles)s::boolean
+        THEN (SELECT e.number FROM crowd_skillepoch e WHERE e.id = %(epoch)s::bigint) ELSE retired_epoch_number END,
+    retired_count = CASE WHEN %(settles)s::boolean THEN %(count)s::int ELSE retired_count END,
+    retired_answer = CASE WHEN %(settles)s::boolean THEN %(leading)s::int ELSE retired_answer END,
+    retired_probability = CASE WHEN %(settles)s::boolean THEN 1 ELSE retired_probability END
+WHERE st.id = %(status)s::bigint
+"""
 
 
 def reckon_gold(
-    cursor: Any,
     status: ReadStatus,
+    facts: Facts,
     *,
     today: list[Choice],
     asks_first: bool,
@@ -59,27 +66,28 @@ def reckon_gold(
     are enough. A retired subject keeps what was known when it retired: certificates compare it with the gold.
 
     Args:
-        cursor: reads how many other experts answered.
         status: the row as it was read.
+        facts: of its workflow.
         today: what was answered, in today's indices.
         asks_first: whether the first task is a question; if so, only an answer to it settles the subject.
         volunteer_id: the expert as a volunteer.
         author_id: the expert's user.
     """
-    where = {"workflow": status.workflow_id, "subject": status.subject_id, "volunteer": volunteer_id}
-    first = [choice.answer for choice in today if rules.task_of(choice.task_key) == status.first_task]
+    where = {"workflow": facts.workflow_id, "subject": status.subject_id, "volunteer": volunteer_id}
+    first = [choice.answer for choice in today if rules.task_of(choice.task_key) == facts.first_task]
     decides = bool(first) or not asks_first
     waited = status.audience == "experts" or status.review != ""
     fired = rules.Decision("open", "")
-    if status.rules and decides:
-        cursor.execute(COUNT_EXPERTS, where)
+    if facts.rules and decides:
         # What only counts experts; the volunteers' own answers were weighed when they came.
-        experts = cursor.fetchone()[0] + 1
-        fired = rules.decide(
-            criterion={"criteria": "never_retire"}, n=status.count, experts=experts, rules=status.rules
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT_EXPERTS, where)
+            experts = cursor.fetchone()[0] + 1
+        fired = rules.decide(criterion={"criteria": "never_retire"}, n=status.count, experts=experts, rules=facts.rules)
     settles = status.state != "retired" and decides and (waited or fired.state == "retired")
     parameters = {
+        **where,
+        "status": status.id,
         "author": author_id,
         "before": status.state,
         "settles": settles,
@@ -92,5 +100,10 @@ def reckon_gold(
         "today_answers": [choice.answer for choice in today],
     }
     return Effects(
-        expressions=WRITE_GOLD, parameters=parameters, retired=settles or status.state == "retired", decision=fired
+        retired=settles or status.state == "retired", decision=fired, afterwards=partial(_write_gold, parameters)
     )
+
+
+def _write_gold(parameters: dict[str, Any], classification_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE_GOLD, {**parameters, "classification": classification_id})

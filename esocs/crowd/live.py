@@ -7,60 +7,19 @@ or retired long ago) is summed again from its rows under the current one, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from django.db import connection
 
 from esocs.crowd import posterior, rules
+from esocs.crowd.facts import Epoch, Facts
 from esocs.crowd.posterior import ReadOut
-from esocs.crowd.rules import Answered, Decision, Rule
+from esocs.crowd.reading import ReadStatus
+from esocs.crowd.rules import Answered, Decision
 from esocs.jobs.services import enqueue_many
 from esocs.projects.rules import Choice, Question
-
-
-@dataclass(kw_only=True)
-class ReadStatus:
-    """The status row as it was read, with what of its workflow the submission needs."""
-
-    id: int
-    subject_id: int
-    state: str
-    audience: str
-    review: str
-    retired_at: datetime | None
-    epoch_id: int | None
-    machine_answer: int | None
-    machine_prior: list[int] | None
-    count: int
-    workflow_id: int
-    project_id: int
-    active: bool
-    retirement: Any
-    first_task: str
-    major: int
-    minor: int
-    served_at: datetime | None
-    training: bool
-    seen: str
-    """Which version of the row this is; what was reckoned from it may only be stored on this very version."""
-    answered_before: bool
-    """Whether an answer of this volunteer counts already."""
-    rules: list[Rule] = field(default_factory=list)
-    derived: bool = False
-    roles: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """The frozen skill that a subject's sums are of, fitted on the answers of a version of the workflow."""
-
-    id: int
-    number: int
-    read_out: ReadOut
-    major: int = 0
-    minor: int = 0
 
 
 @dataclass
@@ -80,21 +39,52 @@ class Worth:
 NOTHING_DECIDED = Decision("open", "")
 
 
+@dataclass(frozen=True)
+class Summed:
+    """A question's sums with this answer, and what they say."""
+
+    task_key: str
+    sums: Sequence[int]
+    counts: Sequence[int]
+    answer: int
+    probability: float
+    majority: int | None
+    flagged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """The state that the subject takes, and what was known then."""
+
+    before: str
+    state: str
+    reason: str
+    review: str
+    epoch_number: int | None
+    count: int
+    answer: int | None
+    probability: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effects:
     """What is to be stored with a classification.
 
     Attributes:
-        expressions: common table expressions that each do something once for each row of `inserted`.
-        parameters: of them.
+        summed: the questions whose sums it changes.
+        epoch_id: of these sums; None leaves the row's.
+        change: of the subject's state.
         retired: whether the subject is retired then.
         decision: what the rules and the criterion said.
+        afterwards: what else is to be written, given the classification's id, in the same transaction.
     """
 
-    expressions: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
+    summed: Sequence[Summed] = ()
+    epoch_id: int | None = None
+    change: Change | None = None
     retired: bool = False
     decision: Decision = NOTHING_DECIDED
+    afterwards: Callable[[int], None] | None = None
 
 
 Mapper = Callable[[str, int, int, int], int | None]
@@ -130,39 +120,6 @@ def assess(
     return Answered.of(p, counts, task_key=task_key, worth_asking=worth_asking)
 
 
-CHANGED = """, changed AS (
-    INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number, classifications_count,
-        answer, probability)
-    SELECT %(status)s::bigint, %(before)s::text, %(state)s::text, 'submission', %(reason)s::text, %(number)s::int,
-        %(count)s::int, %(leading)s::int, %(probability)s::float8
-    FROM inserted
-)"""
-
-COUNT_ONE = """, noted AS (
-    UPDATE crowd_subjectstatus st
-    SET classifications_count = classifications_count + 1, epoch_id = COALESCE(%(live)s::bigint, epoch_id),
-        updated_at = now(){changes}
-    FROM inserted WHERE st.id = %(status)s::bigint
-)"""
-
-CHANGES = """, state = %(state)s::text, audience = CASE WHEN %(state)s::text = 'contested' THEN 'experts'
-            WHEN state = 'contested' THEN 'volunteers' ELSE audience END,
-        -- An audit that was drawn goes on, whatever else becomes of the subject.
-        retirement_reason = %(reason)s::text, review = CASE WHEN review = 'audit' THEN review ELSE %(review)s::text END,
-        retired_at = CASE WHEN %(retires)s::boolean THEN now() END,
-        retirement_cause = CASE WHEN %(retires)s::boolean THEN 'rule' ELSE '' END,
-        retired_epoch_number = CASE WHEN %(retires)s::boolean THEN %(number)s::int END,
-        retired_count = CASE WHEN %(retires)s::boolean THEN %(count)s::int END,
-        retired_answer = CASE WHEN %(retires)s::boolean THEN %(leading)s::int END,
-        retired_probability = CASE WHEN %(retires)s::boolean THEN %(probability)s::float8 END"""
-
-CONSENSUS_COLUMNS = (
-    "status_id, task_key, log_posterior, answer_counts, answer, probability, majority, flagged, updated_at"
-)
-CONSENSUS_CONFLICT = """ON CONFLICT (status_id, task_key) DO UPDATE SET log_posterior = EXCLUDED.log_posterior,
-        answer_counts = EXCLUDED.answer_counts, answer = EXCLUDED.answer, probability = EXCLUDED.probability,
-        majority = EXCLUDED.majority, flagged = EXCLUDED.flagged, updated_at = EXCLUDED.updated_at"""
-
 SUM_AGAIN = """
 SELECT a.task_key, a.answer, c.workflow_major, c.workflow_minor, COALESCE(own.terms, everybody.terms)
 FROM crowd_answer a
@@ -176,8 +133,8 @@ WHERE a.status_id = %(status)s AND a.counted AND a.task_key = ANY(%(tasks)s)
 
 
 def reckon_counted(
-    cursor: Any,
     status: ReadStatus,
+    facts: Facts,
     *,
     questions: Sequence[Question],
     choices: Sequence[Choice],
@@ -188,8 +145,8 @@ def reckon_counted(
     """Add the answers' terms to the sums, and see whether that settles the subject.
 
     Args:
-        cursor: reads the subject's answers, should its sums have to be made again.
         status: the row as it was read.
+        facts: of its workflow.
         questions: all that the workflow asks today, the first task's first.
         choices: what was answered, in today's indices.
         worth: what is known of each question.
@@ -198,13 +155,13 @@ def reckon_counted(
     """
     again = _begin(status, questions, worth, epoch, to_today)
     if again and status.count:
-        _sum_again(cursor, status, questions, worth, epoch, to_today)
+        _sum_again(status, facts, questions, worth, epoch, to_today)
     given = {choice.task_key: choice.answer for choice in choices}
-    rows: list[list[Any]] = []
+    summed: list[Summed] = []
     answered: list[Answered] = []
     for question in questions:
         known, answer = worth[question.key], given.get(question.key)
-        sums, counts = _add(status, question, answer, known, epoch)
+        sums, counts = _add(status, facts, question, answer, known, epoch)
         read_out = epoch.read_out if epoch else ReadOut.TEMPERED
         made = assess(
             task_key=question.key,
@@ -213,32 +170,29 @@ def reckon_counted(
             temper=known.temper,
             read_out=read_out,
             confusion=known.confusion,
-            criterion=status.retirement,
-            opinion=opinion_of(status, known, task_key=question.key, n_answers=question.n_answers, read_out=read_out),
+            criterion=facts.retirement,
+            opinion=opinion_of(
+                status, facts, known, task_key=question.key, n_answers=question.n_answers, read_out=read_out
+            ),
         )
         if any(counts):
             answered.append(made)
         if answer is not None or (again and known.counts is not None):
-            rows.append([status.id, question.key, sums, counts, made.answer, made.p, made.majority, made.flagged])
+            summed.append(Summed(question.key, sums, counts, made.answer, made.p, made.majority, made.flagged))
     decision = rules.decide(
-        criterion=status.retirement,
+        criterion=facts.retirement,
         n=status.count + 1,
         answered=answered,
         machine_answer=status.machine_answer,
-        rules=status.rules,
-        first_task=status.first_task,
+        rules=facts.rules,
+        first_task=facts.first_task,
     )
-    deciding = [q for q in answered if rules.task_of(q.task_key) == status.first_task]
-    parameters: dict[str, Any] = {"live": epoch.id if epoch else None}
-    expressions = _consensus_expression(rows, parameters)
-    if status.state in {"retired", decision.state}:
-        expressions += COUNT_ONE.format(changes="")
-    else:
-        parameters |= _change(status, decision, deciding, epoch)
-        expressions += CHANGED + COUNT_ONE.format(changes=CHANGES)
+    deciding = [q for q in answered if rules.task_of(q.task_key) == facts.first_task]
+    changes = status.state not in {"retired", decision.state}
     return Effects(
-        expressions=expressions,
-        parameters=parameters,
+        summed=summed,
+        epoch_id=epoch.id if epoch else None,
+        change=_change(status, decision, deciding, epoch) if changes else None,
         retired=status.state == "retired" or decision.state == "retired",
         decision=decision,
     )
@@ -256,18 +210,20 @@ def order_effects(decided: Sequence[tuple[Decision, int]]) -> None:
 
 
 def opinion_of(
-    status: ReadStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
+    status: ReadStatus, facts: Facts, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
 ) -> Sequence[int] | None:
     """What the machine said of a question; None where it is silent or not heard."""
     if known.foreign:
         return None
-    first = task_key == status.first_task
+    first = task_key == facts.first_task
     return posterior.opinion_in(status.machine_prior, first=first, n_answers=n_answers, kind=read_out)
 
 
-def start_of(status: ReadStatus, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut) -> list[int]:
+def start_of(
+    status: ReadStatus, facts: Facts, known: Worth, *, task_key: str, n_answers: int, read_out: ReadOut
+) -> list[int]:
     """The sum before any vote: the machine's opinion of the first question, else the classes' shares."""
-    opinion = opinion_of(status, known, task_key=task_key, n_answers=n_answers, read_out=read_out)
+    opinion = opinion_of(status, facts, known, task_key=task_key, n_answers=n_answers, read_out=read_out)
     if opinion is not None:
         return list(opinion)
     if known.log_prior is not None and len(known.log_prior) == n_answers:
@@ -299,7 +255,7 @@ def _begin(
 
 
 def _add(
-    status: ReadStatus, question: Question, answer: int | None, known: Worth, epoch: Epoch | None
+    status: ReadStatus, facts: Facts, question: Question, answer: int | None, known: Worth, epoch: Epoch | None
 ) -> tuple[list[int], list[int]]:
     """Sums and counts with this answer, if one was given."""
     K = question.n_answers
@@ -308,7 +264,7 @@ def _add(
     # Without a vote the sum is the start under the present epoch, whatever was written at publication.
     if sums is None or len(sums) != K or not any(counts):
         read_out = epoch.read_out if epoch else ReadOut.TEMPERED
-        sums = start_of(status, known, task_key=question.key, n_answers=K, read_out=read_out)
+        sums = start_of(status, facts, known, task_key=question.key, n_answers=K, read_out=read_out)
     if answer is None:
         return list(sums), list(counts)
     if known.terms is not None:
@@ -317,8 +273,8 @@ def _add(
 
 
 def _sum_again(
-    cursor: Any,
     status: ReadStatus,
+    facts: Facts,
     questions: Sequence[Question],
     worth: dict[str, Worth],
     epoch: Epoch | None,
@@ -329,10 +285,13 @@ def _sum_again(
     fresh: dict[str, tuple[list[int], list[int]]] = {}
     for question in questions:
         key, K = question.key, question.n_answers
-        fresh[key] = list(start_of(status, worth[key], task_key=key, n_answers=K, read_out=read_out)), [0] * K
+        start = start_of(status, facts, worth[key], task_key=key, n_answers=K, read_out=read_out)
+        fresh[key] = list(start), [0] * K
     # The row of this very submission is not among the answers yet.
-    cursor.execute(SUM_AGAIN, {"epoch": epoch.id if epoch else None, "status": status.id, "tasks": list(fresh)})
-    for key, given, major, minor, terms in cursor.fetchall():
+    with connection.cursor() as cursor:
+        cursor.execute(SUM_AGAIN, {"epoch": epoch.id if epoch else None, "status": status.id, "tasks": list(fresh)})
+        rows = cursor.fetchall()
+    for key, given, major, minor, terms in rows:
         sums, counts = fresh[key]
         answer = to_today(key, given, major, minor)
         if answer is None or answer >= len(counts):
@@ -347,37 +306,17 @@ def _sum_again(
             known.counts = counts
 
 
-def _change(
-    status: ReadStatus, decision: Decision, deciding: Sequence[Answered], epoch: Epoch | None
-) -> dict[str, Any]:
+def _change(status: ReadStatus, decision: Decision, deciding: Sequence[Answered], epoch: Epoch | None) -> Change:
     retires = decision.state == "retired"
     leading = deciding[0] if deciding else Answered("")
     flagged = retires and any(question.flagged for question in deciding)
-    review = "contested" if decision.state == "contested" else "flagged" if flagged else ""
-    return {
-        "before": status.state,
-        "state": decision.state,
-        "reason": decision.reason,
-        "review": review,
-        "retires": retires,
-        "number": epoch.number if epoch else None,
-        "count": status.count + 1,
-        "leading": leading.answer,
-        "probability": leading.p,
-    }
-
-
-def _consensus_expression(rows: list[list[Any]], parameters: dict[str, Any]) -> str:
-    """The expression that writes the questions' sums; adds the rows' values to `parameters`."""
-    if not rows:
-        return ""
-    types = ("bigint", "text", "bigint[]", "int[]", "int", "float8", "int", "boolean")
-    values = []
-    for r, row in enumerate(rows):
-        parameters |= {f"c{r}_{i}": value for i, value in enumerate(row)}
-        values.append("(" + ", ".join(f"%(c{r}_{i})s::{types[i]}" for i in range(len(row))) + ")")
-    return f""", summed AS (
-    INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS})
-    SELECT v.*, now() FROM inserted CROSS JOIN (VALUES {", ".join(values)}) v
-    {CONSENSUS_CONFLICT}
-)"""
+    return Change(
+        before=status.state,
+        state=decision.state,
+        reason=decision.reason,
+        review="contested" if decision.state == "contested" else "flagged" if flagged else "",
+        epoch_number=epoch.number if epoch else None,
+        count=status.count + 1,
+        answer=leading.answer,
+        probability=leading.p,
+    )

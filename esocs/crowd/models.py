@@ -35,6 +35,7 @@ __all__ = [
     "Extract",
     "ExtractImport",
     "Extractor",
+    "FactsVersion",
     "GoldStandard",
     "Publication",
     "Reducer",
@@ -89,7 +90,7 @@ class Skill(models.Model):
     `task_key` is a question's key throughout this room: the task's, or with a label's index for a multiple choice.
     """
 
-    epoch = models.ForeignKey(SkillEpoch, on_delete=models.CASCADE, related_name="skills")
+    epoch = models.ForeignKey(SkillEpoch, on_delete=models.CASCADE, related_name="skills", db_index=False)
     task_key = models.CharField(max_length=40)
     volunteer = models.ForeignKey(Volunteer, null=True, on_delete=models.CASCADE, related_name="skills")
     terms = ArrayField(models.BigIntegerField(), help_text="K×K, row by row: log C(true, answered), fixed point.")
@@ -147,7 +148,7 @@ class SubjectStatus(models.Model):
         AUDIT = "audit"
         DISAGREES = "disagrees", "Volunteers disagree with the machine"  # in the blind audit, unconfirmed
 
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="statuses")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="statuses", db_index=False)
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="statuses")
     route = models.ForeignKey(Route, null=True, on_delete=models.SET_NULL, related_name="statuses")
     audience = models.CharField(max_length=10, choices=Audience, default=Audience.VOLUNTEERS)
@@ -173,9 +174,6 @@ class SubjectStatus(models.Model):
     )
     classifications_count = models.PositiveIntegerField(
         default=0, help_text="A cache: counted classifications, corrected."
-    )
-    handouts = models.PositiveIntegerField(
-        db_default=0, help_text="How often it was handed out: two hand-outs at once see that they met."
     )
     retired_at = models.DateTimeField(null=True)
     retirement_reason = models.CharField(max_length=24, blank=True)
@@ -228,6 +226,20 @@ class SubjectStatus(models.Model):
         return f"{self.subject_id} in {self.workflow_id}: {self.state}"
 
 
+class FactsVersion(models.Model):
+    """The number of a workflow's latest change to what submissions rest on: its settings, rules, epochs and skill.
+
+    Triggers write it with the change (migration 0011), from a sequence, so that a number never means two things. A
+    process keeps what it read under a number for as long as submissions find the same one (`crowd.facts`).
+    """
+
+    workflow_id = models.BigIntegerField(primary_key=True, help_text="Of a workflow that may be gone.")
+    version = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow_id}: {self.version}"
+
+
 class Publication(models.Model):
     """A routed subject that a day's votes are spent on. Where votes are budgeted, nothing is published without one."""
 
@@ -257,7 +269,7 @@ class StatusChange(models.Model):
         EXPERT = "expert"
         PERSON = "person"
 
-    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="changes")
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="changes", db_index=False)
     before = models.CharField(max_length=9)
     after = models.CharField(max_length=9)
     cause = models.CharField(max_length=10, choices=Cause)
@@ -320,7 +332,7 @@ class RetirementSetting(models.Model):
 class Assignment(models.Model):
     """A subject handed to a volunteer and not yet answered: a reservation, so that nobody is asked for nothing."""
 
-    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="assignments")
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="assignments", db_index=False)
     volunteer = models.ForeignKey(Volunteer, on_delete=models.CASCADE, related_name="assignments")
     served_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
@@ -356,9 +368,9 @@ beside these may tell who somebody is."""
 class Classification(models.Model):
     """One volunteer's submission on one subject. Stored exactly once per idempotency key; its words never change."""
 
-    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="classifications")
-    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="classifications")
-    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="classifications")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="classifications", db_index=False)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="classifications", db_index=False)
+    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="classifications", db_index=False)
     idempotency_key = models.CharField(max_length=64, unique=True)
     request_sha256 = models.CharField(max_length=64, help_text="Of the body: the same key must mean the same words.")
     workflow_major = models.PositiveIntegerField()
@@ -404,9 +416,10 @@ class Classification(models.Model):
 class Answer(models.Model):
     """A choice in a classification, as a column: what skill and consensus are fitted on."""
 
-    classification = models.ForeignKey(Classification, on_delete=models.CASCADE, related_name="answers")
-    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="answers")
-    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="answers")
+    classification = models.ForeignKey(Classification, on_delete=models.CASCADE, related_name="answers", db_index=False)
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="answers", db_index=False)
+    # The classification's own, whose row the database holds to a volunteer that exists.
+    volunteer = models.ForeignKey(Volunteer, on_delete=models.PROTECT, related_name="answers", db_constraint=False)
     task_key = models.CharField(max_length=40)
     answer = models.PositiveSmallIntegerField()
     counted = models.BooleanField()
@@ -424,7 +437,7 @@ class Answer(models.Model):
 class Consensus(models.Model):
     """The posterior over a task's answers for one subject, kept as a fixed-point sum under its status's epoch."""
 
-    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="consensus")
+    status = models.ForeignKey(SubjectStatus, on_delete=models.CASCADE, related_name="consensus", db_index=False)
     task_key = models.CharField(max_length=40)
     log_posterior = ArrayField(models.BigIntegerField(), help_text="K sums, fixed point (crowd.posterior).")
     answer_counts = ArrayField(models.PositiveIntegerField(), help_text="K counts of counted classifications.")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from esocs.crowd import posterior, rules
 from esocs.crowd.answers import read_answers_of
-from esocs.crowd.live import CONSENSUS_COLUMNS, CONSENSUS_CONFLICT, assess, order_effects
+from esocs.crowd.functions import CONSENSUS_COLUMNS, CONSENSUS_CONFLICT
+from esocs.crowd.live import assess, order_effects
 from esocs.crowd.models import (
     Classification,
     Consensus,

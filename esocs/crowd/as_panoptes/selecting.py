@@ -17,7 +17,7 @@ from django.db import connection
 
 from esocs.crowd.as_panoptes.mixture import Mixture
 from esocs.crowd.errors import NothingToSelectError
-from esocs.crowd.handout import RESERVED_FOR
+from esocs.crowd.functions import RESERVED_FOR
 from esocs.crowd.standing import Standing, list_standing
 from esocs.projects.models import Collection, Workflow
 

@@ -1,0 +1,220 @@
+"""What the live path needs to know of a workflow, kept in the process as long as it holds.
+
+The rows are the source of truth. Triggers give `FactsVersion` a new number whenever one of them changes, in the same
+transaction, and each submission reads the number with its subject: facts of another number are read anew. So nothing
+rests on how old they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection
+
+from esocs.crowd.errors import WorkflowNotFoundError, WorkflowVersionUnknownError
+from esocs.crowd.posterior import ReadOut
+from esocs.crowd.rules import Effect, Rule
+from esocs.projects.models import Workflow, WorkflowVersion
+from esocs.projects.rules import Question, list_questions
+
+MOST_WORKFLOWS = 256
+MOST_VOLUNTEERS = 2_000
+
+# The skill of the current epoch and of the one before is kept; of the older one only where it means the same answers.
+LOAD = """
+SELECT f.version, w.project_id, w.active, w.retirement, w.first_task, w.major_version, w.minor_version,
+    (SELECT json_agg(json_build_array(r.id, r.condition,
+            (SELECT json_agg(json_build_array(e.id, e.action, e.reason) ORDER BY e.id)
+                FROM crowd_ruleeffect e WHERE e.subject_rule_id = r.id)) ORDER BY r.position, r.id)
+        FROM crowd_subjectrule r WHERE r.workflow_id = w.id AND r.active AND r.template <> ''),
+    EXISTS (SELECT 1 FROM crowd_caesarworkflow k WHERE k.workflow_id = w.id AND k.status <> 'halted'),
+    (SELECT json_agg(json_build_array(e.id, e.number, e.read_out, e.workflow_major, e.workflow_minor,
+            (SELECT json_agg(json_build_array(s.task_key, s.terms, s.log_prior, s.temper, s.confusion))
+                FROM crowd_skill s WHERE s.epoch_id = e.id AND s.volunteer_id IS NULL)) ORDER BY e.current DESC)
+        FROM crowd_skillepoch c JOIN crowd_skillepoch e ON e.workflow_id = c.workflow_id AND e.number >= c.number - 1
+        WHERE c.workflow_id = w.id AND c.current AND (e.current
+            OR (e.workflow_major, e.workflow_minor) = (c.workflow_major, c.workflow_minor)))
+FROM projects_workflow w LEFT JOIN crowd_factsversion f ON f.workflow_id = w.id WHERE w.id = %s
+"""
+
+OWN_TERMS = """
+SELECT f.version, s.epoch_id, s.task_key, s.terms
+FROM (SELECT (SELECT version FROM crowd_factsversion WHERE workflow_id = %s)) f(version)
+LEFT JOIN crowd_skill s ON s.epoch_id = ANY(%s) AND s.volunteer_id = %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """The frozen skill that a subject's sums are of, fitted on the answers of a version of the workflow."""
+
+    id: int
+    number: int
+    read_out: ReadOut
+    major: int = 0
+    minor: int = 0
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """What an epoch says of a question: a newcomer's terms, how sums start and how they are read."""
+
+    terms: list[int]
+    log_prior: list[int] | None
+    temper: float | None
+    confusion: list[float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A workflow as of one version of `FactsVersion`.
+
+    Attributes:
+        derived: whether something is derived of each classification (`crowd.caesar`).
+        epochs: by id, the current one first; none before the first.
+        everybody: by the epoch's id and the question's key.
+    """
+
+    version: int | None
+    workflow_id: int
+    project_id: int
+    active: bool
+    retirement: Any
+    first_task: str
+    major: int
+    minor: int
+    rules: list[Rule]
+    derived: bool
+    epochs: dict[int, Epoch]
+    everybody: dict[tuple[int, str], Everybody]
+
+    def epoch_of(self, epoch_id: int | None) -> Epoch | None:
+        """A subject's own epoch while its skill is kept, else the current one."""
+        own = None if epoch_id is None else self.epochs.get(epoch_id)
+        return own or next(iter(self.epochs.values()), None)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The facts of a workflow, and what was asked of its volunteers since: their own terms by epoch and question."""
+
+    facts: Facts
+    own: dict[int, Terms] = field(default_factory=dict)
+
+
+Terms = dict[tuple[int, str], list[int]]
+_known: dict[int, _Known] = {}
+
+
+def facts_of(workflow_id: int, *, version: int | None, volunteer_id: int) -> tuple[Facts, Terms]:
+    """What is known of a workflow and of a volunteer's skill in it, both as of one moment: of a version or a later one.
+
+    Raises:
+        WorkflowNotFoundError: it is gone meanwhile.
+    """
+    known = _known.get(workflow_id)
+    if known is None or version is None or known.facts.version != version:
+        known = _load(workflow_id)
+    own = known.own.get(volunteer_id)
+    while own is None:
+        version, own = _load_own(known.facts, volunteer_id)
+        if version != known.facts.version:
+            # A refit came between, and what is read now may be of its epochs.
+            known, own = _load(workflow_id), None
+    if len(known.own) >= MOST_VOLUNTEERS:
+        known.own.clear()
+    known.own[volunteer_id] = own
+    return known.facts, own
+
+
+def forget() -> None:
+    """Read everything anew from now on."""
+    _known.clear()
+    asked_at.cache_clear()
+    _questions.cache_clear()
+
+
+def _load(workflow_id: int) -> _Known:
+    with connection.cursor() as cursor:
+        cursor.execute(LOAD, [workflow_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise WorkflowNotFoundError(f"There is no workflow {workflow_id}.")
+    version, project_id, active, retirement, first_task, major, minor, rules, derived, epochs = row
+    facts = Facts(
+        version=version,
+        workflow_id=workflow_id,
+        project_id=project_id,
+        active=active,
+        retirement=as_json(retirement),
+        first_task=first_task,
+        major=major,
+        minor=minor,
+        rules=[
+            Rule(rule_id, condition, tuple(Effect(*effect) for effect in effects or ()))
+            for rule_id, condition, effects in as_json(rules) or ()
+        ],
+        derived=derived,
+        epochs={
+            pk: Epoch(id=pk, number=number, read_out=read_out, major=of_major, minor=of_minor)
+            for pk, number, read_out, of_major, of_minor, _ in as_json(epochs) or ()
+        },
+        everybody={
+            (each[0], task_key): Everybody(*said) for each in as_json(epochs) or () for task_key, *said in each[5] or ()
+        },
+    )
+    if len(_known) >= MOST_WORKFLOWS:
+        _known.clear()
+    known = _known[workflow_id] = _Known(facts)
+    return known
+
+
+def _load_own(facts: Facts, volunteer_id: int) -> tuple[int | None, Terms]:
+    with connection.cursor() as cursor:
+        cursor.execute(OWN_TERMS, [facts.workflow_id, list(facts.epochs), volunteer_id])
+        rows = cursor.fetchall()
+    return rows[0][0], {(epoch_id, task_key): terms for _, epoch_id, task_key, terms in rows if epoch_id is not None}
+
+
+def as_json(value: Any) -> Any:
+    """A JSON column's value; a plain cursor gives jsonb as text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a workflow asked at one version."""
+
+    tasks: dict[str, Any]
+    strings: dict[str, str]
+    questions: list[Question]
+
+
+def todays_questions(facts: Facts) -> list[Question]:
+    """All that the workflow asks today, the first task's first."""
+    return _questions(facts.workflow_id, facts.major, facts.minor, facts.first_task)
+
+
+@lru_cache(maxsize=512)
+def _questions(workflow_id: int, major: int, minor: int, first_task: str) -> list[Question]:
+    return list_questions(asked_at(workflow_id, major, minor).tasks, first_task)
+
+
+@lru_cache(maxsize=512)
+def asked_at(workflow_id: int, major: int, minor: int) -> Asked:
+    """A version never changes, so it may be kept for the life of the process.
+
+    Raises:
+        WorkflowNotFoundError: there is no such workflow.
+        WorkflowVersionUnknownError: it never had this version.
+    """
+    rows = WorkflowVersion.objects.filter(workflow_id=workflow_id, major=major, minor=minor)
+    row = rows.values_list("tasks", "strings").first()
+    if row is not None:
+        return Asked(dict(row[0]), dict(row[1]), list_questions(row[0]))
+    if not Workflow.objects.filter(id=workflow_id).exists():
+        raise WorkflowNotFoundError(f"There is no workflow {workflow_id}.")
+    raise WorkflowVersionUnknownError(f"Workflow {workflow_id} never had a version {major}.{minor}.")
