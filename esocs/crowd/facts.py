@@ -16,6 +16,7 @@ from django.db import connection
 
 from esocs.crowd.errors import WorkflowNotFoundError, WorkflowVersionUnknownError
 from esocs.crowd.posterior import ReadOut
+from esocs.crowd.reading import ReadStatus, Terms, read_status
 from esocs.crowd.rules import Effect, Rule
 from esocs.projects.models import Workflow, WorkflowVersion
 from esocs.projects.rules import Question, list_questions
@@ -38,12 +39,6 @@ SELECT f.version, w.project_id, w.active, w.retirement, w.first_task, w.major_ve
         WHERE c.workflow_id = w.id AND c.current AND (e.current
             OR (e.workflow_major, e.workflow_minor) = (c.workflow_major, c.workflow_minor)))
 FROM projects_workflow w LEFT JOIN crowd_factsversion f ON f.workflow_id = w.id WHERE w.id = %s
-"""
-
-OWN_TERMS = """
-SELECT f.version, s.epoch_id, s.task_key, s.terms
-FROM (SELECT (SELECT version FROM crowd_factsversion WHERE workflow_id = %s)) f(version)
-LEFT JOIN crowd_skill s ON s.epoch_id = ANY(%s) AND s.volunteer_id = %s
 """
 
 
@@ -99,35 +94,46 @@ class Facts:
 
 @dataclass(frozen=True)
 class _Known:
-    """The facts of a workflow, and what was asked of its volunteers since: their own terms by epoch and question."""
+    """The facts of a workflow, and under the same version its volunteers' own terms by epoch and question."""
 
     facts: Facts
     own: dict[int, Terms] = field(default_factory=dict)
 
 
-Terms = dict[tuple[int, str], list[int]]
 _known: dict[int, _Known] = {}
 
 
-def facts_of(workflow_id: int, *, version: int | None, volunteer_id: int) -> tuple[Facts, Terms]:
-    """What is known of a workflow and of a volunteer's skill in it, both as of one moment: of a version or a later one.
+def read_with_facts(*, workflow_id: int, subject_id: int, volunteer_id: int) -> tuple[ReadStatus, Facts, Terms] | None:
+    """A subject's status, what is known of its workflow, and the volunteer's own terms: all as of one moment.
+
+    Returns:
+        None where the workflow does not ask about the subject.
 
     Raises:
         WorkflowNotFoundError: it is gone meanwhile.
     """
-    known = _known.get(workflow_id)
-    if known is None or version is None or known.facts.version != version:
-        known = _load(workflow_id)
-    own = known.own.get(volunteer_id)
-    while own is None:
-        version, own = _load_own(known.facts, volunteer_id)
-        if version != known.facts.version:
-            # A refit came between, and what is read now may be of its epochs.
-            known, own = _load(workflow_id), None
+    while True:
+        known = _known.get(workflow_id)
+        own = None if known is None else known.own.get(volunteer_id)
+        version = None if known is None or own is None else known.facts.version
+        status = read_status(workflow_id=workflow_id, subject_id=subject_id, volunteer_id=volunteer_id, known=version)
+        if status is None:
+            return None
+        if known is None or known.facts.version != status.facts or status.facts is None:
+            known = _load(workflow_id)
+        # Else something has changed in between, and what was read may be of other epochs.
+        if known.facts.version == status.facts:
+            if status.own is not None:
+                own = _keep(known, volunteer_id, status.own)
+            assert own is not None, "they are known under the version that was read"
+            return status, known.facts, own
+
+
+def _keep(known: _Known, volunteer_id: int, own: Terms) -> Terms:
     if len(known.own) >= MOST_VOLUNTEERS:
         known.own.clear()
     known.own[volunteer_id] = own
-    return known.facts, own
+    return own
 
 
 def forget() -> None:
@@ -170,13 +176,6 @@ def _load(workflow_id: int) -> _Known:
         _known.clear()
     known = _known[workflow_id] = _Known(facts)
     return known
-
-
-def _load_own(facts: Facts, volunteer_id: int) -> tuple[int | None, Terms]:
-    with connection.cursor() as cursor:
-        cursor.execute(OWN_TERMS, [facts.workflow_id, list(facts.epochs), volunteer_id])
-        rows = cursor.fetchall()
-    return rows[0][0], {(epoch_id, task_key): terms for _, epoch_id, task_key, terms in rows if epoch_id is not None}
 
 
 def as_json(value: Any) -> Any:

@@ -124,12 +124,12 @@ END $$
 """
 
 # Stable: all of it is read as of one moment. `seen` is the version of the row; `facts` that of what is known of the
-# workflow (`crowd.facts`).
+# workflow (`crowd.facts`). The volunteer's own terms come too unless they are known under that version.
 READ_STATUS = """
-CREATE OR REPLACE FUNCTION crowd_read_status(p_workflow bigint, p_subject bigint, p_volunteer bigint,
+CREATE OR REPLACE FUNCTION crowd_read_status(p_workflow bigint, p_subject bigint, p_volunteer bigint, p_known bigint,
     OUT id bigint, OUT state text, OUT audience text, OUT review text, OUT epoch_id bigint,
     OUT machine_answer int, OUT machine_prior bigint[], OUT n int, OUT training boolean, OUT seen text,
-    OUT held boolean, OUT answered_before boolean, OUT facts bigint, OUT sums json)
+    OUT held boolean, OUT answered_before boolean, OUT facts bigint, OUT sums json, OUT own json)
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
     SELECT st.id, st.state, st.audience, st.review, st.epoch_id, st.machine_answer, st.machine_prior,
@@ -146,6 +146,11 @@ BEGIN
     IF FOUND THEN
         sums := (SELECT json_agg(json_build_array(c.task_key, c.log_posterior, c.answer_counts))
             FROM crowd_consensus c WHERE c.status_id = crowd_read_status.id);
+    END IF;
+    IF p_known IS DISTINCT FROM facts THEN
+        own := (SELECT json_agg(json_build_array(s.epoch_id, s.task_key, s.terms))
+            FROM crowd_skill s JOIN crowd_skillepoch e ON e.id = s.epoch_id
+            WHERE s.volunteer_id = p_volunteer AND e.workflow_id = p_workflow);
     END IF;
 END $$
 """

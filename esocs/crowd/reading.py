@@ -32,14 +32,27 @@ class ReadStatus:
     """The version of what is known of the workflow (`crowd.facts`)."""
     sums: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
     """Sums and counts by question."""
+    own: Terms | None = None
+    """The volunteer's own terms by epoch and question; None where they are known under this version of the facts."""
 
 
-def read_status(*, workflow_id: int, subject_id: int, volunteer_id: int) -> ReadStatus | None:
-    """The status of a subject in a workflow; None where it is not asked about there."""
-    row = call_function("crowd_read_status", (workflow_id, subject_id, volunteer_id))
+Terms = dict[tuple[int, str], list[int]]
+
+
+def read_status(*, workflow_id: int, subject_id: int, volunteer_id: int, known: int | None) -> ReadStatus | None:
+    """The status of a subject in a workflow; None where it is not asked about there.
+
+    Args:
+        workflow_id: which workflow.
+        subject_id: which subject.
+        volunteer_id: who answers.
+        known: the version of the facts under which the volunteer's own terms are known already.
+    """
+    row = call_function("crowd_read_status", (workflow_id, subject_id, volunteer_id, known))
     if row[0] is None:
         return None
-    sums = json.loads(row[13]) if row[13] is not None else ()
+    facts = _number(row[12])
+    sums = json.loads(row[13] or b"[]")
     return ReadStatus(
         id=int(row[0]),
         subject_id=subject_id,
@@ -54,9 +67,14 @@ def read_status(*, workflow_id: int, subject_id: int, volunteer_id: int) -> Read
         seen=_text(row[9]),
         held=row[10] == b"t",
         answered_before=row[11] == b"t",
-        facts=_number(row[12]),
+        facts=facts,
         sums={task_key: (total, counts) for task_key, total, counts in sums},
+        own=None if known is not None and known == facts else _terms(row[14]),
     )
+
+
+def _terms(value: bytes | None) -> Terms:
+    return {(epoch_id, task_key): terms for epoch_id, task_key, terms in json.loads(value or b"[]")}
 
 
 def _text(value: bytes | None) -> str:

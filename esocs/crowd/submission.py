@@ -22,12 +22,12 @@ from esocs.crowd.errors import (
     SubjectNotInWorkflowError,
     WorkflowVersionUnknownError,
 )
-from esocs.crowd.facts import Epoch, Facts, Terms, as_json, asked_at, facts_of, todays_questions
+from esocs.crowd.facts import Epoch, Facts, as_json, asked_at, read_with_facts, todays_questions
 from esocs.crowd.gold import reckon_gold
 from esocs.crowd.handout import QueuedSubject, capped, queued_subjects
 from esocs.crowd.live import Change, Effects, Worth, order_effects, reckon_counted
 from esocs.crowd.prepared import call_function
-from esocs.crowd.reading import ReadStatus, read_status
+from esocs.crowd.reading import ReadStatus, Terms
 from esocs.crowd.todays_answers import in_todays_answers, mapper
 from esocs.projects.rules import Question, read_choices
 
@@ -131,12 +131,12 @@ def _try_to_record(sent: _Sent, refill: Refill | None, *, locked: bool = False) 
     """Read, reckon and store; None when the status's lock is needed, and nothing is stored then."""
     submission = sent.submission
     workflow_id, volunteer_id = submission.workflow_id, submission.volunteer_id
-    status = read_status(workflow_id=workflow_id, subject_id=submission.subject_id, volunteer_id=volunteer_id)
-    if status is None:
+    read = read_with_facts(workflow_id=workflow_id, subject_id=submission.subject_id, volunteer_id=volunteer_id)
+    if read is None:
         raise SubjectNotInWorkflowError(
             f"Subject {submission.subject_id} is not asked about in workflow {workflow_id}."
         )
-    facts, own = facts_of(workflow_id, version=status.facts, volunteer_id=volunteer_id)
+    status, facts, own = read
     admission = admit(submission, status, facts)
     if admission.error is not None:
         if _find_by_key(sent.key) is not None:
