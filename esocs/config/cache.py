@@ -6,10 +6,13 @@ PostgreSQL is the source of truth of everything that is cached here (sessions).
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
@@ -19,11 +22,35 @@ ASK_AGAIN_AFTER_S = 5.0
 
 
 class KeptRedisClient(RedisCacheClient):
-    """Keeps redis-py's client, which threads may share: making one for each question costs more than the question."""
+    """Keeps redis-py's client, which threads may share: making one for each question costs more than the question.
+
+    What every request of a session asks, `get`, goes over a connection of the thread's own, past the client.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._kept: dict[bool, Any] = {}
+        self._own = threading.local()
+
+    def get(self, key: Any, default: Any) -> Any:
+        name = str(key).encode()
+        asked = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name)
+        process, connection = getattr(self._own, "connection", (0, None))
+        if connection is not None and process == os.getpid():
+            try:
+                return self._read(connection, asked, default)
+            except RedisConnectionError:
+                pass  # the server closes what was idle for long; a new connection knows better
+        pool = self._get_connection_pool(write=False)
+        connection = pool.connection_class(**pool.connection_kwargs)
+        value = self._read(connection, asked, default)
+        self._own.connection = os.getpid(), connection
+        return value
+
+    def _read(self, connection: Any, asked: bytes, default: Any) -> Any:
+        connection.send_packed_command([asked], check_health=False)
+        value = connection.read_response()
+        return default if value is None else self._serializer.loads(value)
 
     def get_client(self, key: Any = None, *, write: bool = False) -> Any:
         if write not in self._kept:

@@ -8,17 +8,17 @@ types, reads them.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg import pq
 
-Value = str | int | float | bool | Sequence[Any] | None
+Value = str | float | list[Any] | tuple[Any, ...] | None
 
 # Which functions each connection has prepared.
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[str]] = WeakKeyDictionary()
@@ -30,22 +30,23 @@ def call_function(name: str, values: Sequence[Value]) -> list[bytes | None]:
     Raises:
         django.db.Error: what the database said.
     """
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        if not connection.queries_logged:
-            return _call(connection.connection, name, values)
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        if not database.queries_logged:
+            return _call(database.connection, name, values)
         started = time.monotonic()
         try:
-            return _call(connection.connection, name, values)
+            return _call(database.connection, name, values)
         finally:
-            connection.queries_log.append({"sql": name, "time": f"{time.monotonic() - started:.3f}"})
+            database.queries_log.append({"sql": name, "time": f"{time.monotonic() - started:.3f}"})
 
 
-def _call(raw: Any, name: str, values: Sequence[Value]) -> list[bytes | None]:
-    server: pq.abc.PGconn = raw.pgconn
+def _call(raw: psycopg.Connection[Any], name: str, values: Sequence[Value]) -> list[bytes | None]:
+    server = raw.pgconn
     if not raw.autocommit and server.transaction_status == pq.TransactionStatus.IDLE:
         _checked(raw, server.exec_(b"BEGIN"))
-    sent = [_written(value) for value in values]
+    sent = [_WRITERS[type(value)](value) for value in values]
     if settings.PREPARES_STATEMENTS:
         known = _prepared.get(raw)
         if known is None:
@@ -71,17 +72,8 @@ def _checked(raw: Any, result: pq.abc.PGresult) -> None:
         raise psycopg.errors.error_from_result(result, encoding=raw.info.encoding)
 
 
-def _written(value: Value) -> bytes | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return b"t" if value else b"f"
-        case str():
-            return value.encode()
-        case int() | float():
-            return repr(value).encode()
-    return ("{" + ",".join(map(_member, value)) + "}").encode()
+def _array(values: Sequence[Any]) -> bytes:
+    return ("{" + ",".join(map(_member, values)) + "}").encode()
 
 
 def _member(value: Any) -> str:
@@ -91,3 +83,18 @@ def _member(value: Any) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return repr(value)
+
+
+def _number(value: float) -> bytes:
+    return repr(value).encode()
+
+
+_WRITERS: dict[type, Callable[[Any], bytes | None]] = {
+    type(None): lambda value: value,
+    bool: lambda value: b"t" if value else b"f",
+    str: str.encode,
+    int: _number,
+    float: _number,
+    list: _array,
+    tuple: _array,
+}

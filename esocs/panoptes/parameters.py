@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.http import QueryDict
 
@@ -22,7 +22,7 @@ def read_id(query: QueryDict, name: str) -> int | None:
     return parse_id(text, name) if text else None
 
 
-def read_ids(query: QueryDict, name: str) -> list[int]:
+def read_ids(query: Mapping[str, str], name: str) -> list[int]:
     """Ids separated by commas; an absent or empty parameter has none.
 
     Raises:
@@ -31,7 +31,7 @@ def read_ids(query: QueryDict, name: str) -> list[int]:
     return [parse_id(part.strip(), name) for part in query.get(name, "").split(",") if part.strip()]
 
 
-def read_count(query: QueryDict, name: str, *, default: int, most: int, least: int = 1) -> int:
+def read_count(query: Mapping[str, str], name: str, *, default: int, most: int, least: int = 1) -> int:
     """A number between `least` and `most`; more than `most` is `most`.
 
     Raises:

@@ -1,7 +1,8 @@
 """Next and submit: 8 labellers with no time to think, over keep-alive HTTP, beside a bare Django view.
 
-A loop is one round trip, as the classify page makes it: the classification is sent, and the answer brings the next
-subject. The peer's view does one SELECT and one INSERT behind the same server. Rounds of both alternate.
+A loop is one round trip, as the classify page makes it: the classification is sent, and the answer fills the queue up
+again when as many subjects are missing as the page waits for. So one loop in three hands out three subjects. The peer's
+view does one SELECT and one INSERT behind the same server. Rounds of both alternate.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from tests.benchmarks.site import KeepAlive, Server, own_database, stores_cpu_s,
 
 LABELLERS = 8
 SUBJECTS = 4_000
-QUEUE = 3
 ROUNDS = 3
 WARM_UP = 10
 JSON_BODY = "Content-Type: application/json\r\n"
@@ -179,9 +179,12 @@ def count_statements(workflow_id: int, project_id: int) -> int:
 
 
 class Labeller:
-    """A volunteer's browser: a cookie, a queue of three, and an answer at once."""
+    """A volunteer's browser: a cookie, the page's queue, and an answer at once."""
 
     def __init__(self, *, seed: int, workflow_id: int, project_id: int) -> None:
+        from esocs.web.views.classify import QUEUE_DEPTH, REFILL_FROM
+
+        self._depth, self._refill_from = QUEUE_DEPTH, REFILL_FROM
         self._ids = {"workflow_id": workflow_id, "project_id": project_id}
         self._dice = random.Random(seed)
         self._cookie = ""
@@ -196,12 +199,13 @@ class Labeller:
         value = int(subject_id) % 6 if self._dice.random() < 0.9 else self._dice.randrange(6)
         body = classification(subject_id=subject_id, value=value, **self._ids)
         headers = f"{JSON_BODY}Cookie: {self._cookie}\r\nIdempotency-Key: {uuid.uuid4().hex}\r\n"
-        path = f"/api/classifications?refill=1&held={','.join(self._queue)}"
-        answer = _expect(201, connection.request("POST", path, headers, body))
-        self._queue.extend(each["id"] for each in answer["meta"]["subjects"])
+        missing = self._depth - len(self._queue)
+        refill = f"?refill={missing}&held={','.join(self._queue)}" if missing >= self._refill_from else ""
+        answer = _expect(201, connection.request("POST", f"/api/classifications{refill}", headers, body))
+        self._queue.extend(each["id"] for each in answer["meta"].get("subjects", ()))
 
     def _start(self, connection: KeepAlive) -> None:
-        path = f"/api/subjects/queued?workflow_id={self._ids['workflow_id']}&page_size={QUEUE}"
+        path = f"/api/subjects/queued?workflow_id={self._ids['workflow_id']}&page_size={self._depth}"
         answered = connection.request("GET", path, f"Cookie: {self._cookie}\r\n" if self._cookie else "")
         self._cookie = answered[2] or self._cookie
         self._queue.extend(each["id"] for each in _expect(200, answered)["subjects"])

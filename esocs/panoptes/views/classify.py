@@ -5,7 +5,9 @@ A plain view: negotiation, parsers and renderers of a framework cost more than e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest, HttpResponse
 
@@ -17,7 +19,7 @@ from esocs.crowd.services import Recorded, Refill, Submission
 from esocs.panoptes.access import OpenWorkflow, open_workflow
 from esocs.panoptes.authentication import identify
 from esocs.panoptes.documents import Document, envelope, queued_subject_document, recorded_document
-from esocs.panoptes.errors import answer_error, unsupported_media_type
+from esocs.panoptes.errors import InvalidRequestError, answer_error, unsupported_media_type
 from esocs.panoptes.parameters import read_count
 from esocs.panoptes.recording import record
 from esocs.panoptes.renderers import JSON_TYPES, MEDIA_TYPE, content_length, encode, media_type_of, read_json
@@ -25,6 +27,8 @@ from esocs.panoptes.selection import LONGEST_QUEUE, next_subjects
 from esocs.panoptes.submissions import ClassificationRequest, read_classification, read_idempotency_key
 from esocs.panoptes.views.base import etag_of, site_of
 from esocs.panoptes.views.subjects import read_held
+
+MOST_PARAMETERS = 100
 
 
 def classify(request: HttpRequest) -> HttpResponse:
@@ -42,8 +46,9 @@ def _classify(request: HttpRequest) -> HttpResponse:
     identity, _ = identify(request)
     sent = read_classification(_read_body(request))
     key = read_idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
-    limit = read_count(request.GET, "refill", default=0, least=0, most=LONGEST_QUEUE)
-    held = read_held(request.GET)
+    query = _read_query(request)
+    limit = read_count(query, "refill", default=0, least=0, most=LONGEST_QUEUE)
+    held = read_held(query)
     refill = Refill(limit=limit, held=held) if limit else None
     workflow = open_workflow(sent.workflow_id, identity)
     address = client_address(request)
@@ -94,6 +99,15 @@ def _next(
         return next_subjects(workflow, identity, limit=refill.limit, held=refill.held, site=site)
     except EsocsError:
         return []
+
+
+def _read_query(request: HttpRequest) -> Mapping[str, str]:
+    """The few parameters there are; Django's own dictionary of them holds lists and costs as much."""
+    sent = request.META.get("QUERY_STRING", "")
+    try:
+        return dict(parse_qsl(sent, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+    except ValueError:
+        raise InvalidRequestError("These are too many parameters.") from None
 
 
 def _read_body(request: HttpRequest) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Model, QuerySet
-from django.http import QueryDict
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -36,7 +36,7 @@ from esocs.projects.subjects import change_subject, create_subject, delete_subje
 MOST_HELD = 200
 
 
-def read_held(query: QueryDict) -> frozenset[int] | None:
+def read_held(query: Mapping[str, str]) -> frozenset[int] | None:
     """The subjects the asker still holds; None when it does not say.
 
     Raises:

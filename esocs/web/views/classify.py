@@ -25,6 +25,8 @@ from esocs.web.policy import HEADER, policy
 QUEUE_URL = "/api/subjects/queued"
 CLASSIFICATIONS_URL = "/api/classifications"
 QUEUE_DEPTH = 8
+# An answer asks for more as soon as so many are missing: finding three subjects takes little longer than finding one.
+REFILL_FROM = 3
 # Where so many subjects are open that nobody else waits for those that one volunteer holds, a page holds enough to
 # go on for long without a connection. It takes them a few at a time.
 DEEP_QUEUE = 56
@@ -96,7 +98,12 @@ def _page_data(project: Project, workflow: Workflow, *, queue_url: str, gold: bo
             "classifications": CLASSIFICATIONS_URL,
             "csrf": reverse("web:renew-csrf"),
         },
-        "queue": {"depth": _depth(workflow, gold=gold), "at_once": QUEUE_DEPTH, "decode_ahead": DECODE_AHEAD},
+        "queue": {
+            "depth": _depth(workflow, gold=gold),
+            "at_once": QUEUE_DEPTH,
+            "refill_from": REFILL_FROM,
+            "decode_ahead": DECODE_AHEAD,
+        },
         "gold": gold,
     }
 

@@ -290,8 +290,9 @@ export class Session {
 
   /** How many more subjects to ask for now. */
   private get wanted(): number {
-    const { depth, at_once } = this.page.queue;
-    return Math.max(0, Math.min(at_once, depth - this.queue.length));
+    const { depth, at_once, refill_from } = this.page.queue;
+    const missing = depth - this.queue.length;
+    return missing < refill_from ? 0 : Math.min(at_once, missing);
   }
 
   private wantedRefill(): Refill {

@@ -21,8 +21,11 @@ export interface PageData {
   workflow: Workflow;
   viewer: ViewerConfiguration;
   urls: { queue: string; classifications: string; csrf: string };
-  /** `depth` subjects are held, fetched `at_once` at a time; the first are decoded ahead, the others fetched. */
-  queue: { depth: number; at_once: number; decode_ahead: number };
+  /**
+   * `depth` subjects are held, at most `at_once` fetched at a time, as soon as `refill_from` are missing; the first are
+   * decoded ahead, the others fetched.
+   */
+  queue: { depth: number; at_once: number; refill_from: number; decode_ahead: number };
   /** The person answers as an expert: the answers are the gold standard. */
   gold: boolean;
 }
