@@ -27,6 +27,8 @@ class KeptRedisClient(RedisCacheClient):
     What every request of a session asks, `get`, goes over a connection of the thread's own, past the client.
     """
 
+    _serializer: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._kept: dict[bool, Any] = {}
@@ -41,7 +43,7 @@ class KeptRedisClient(RedisCacheClient):
                 return self._read(connection, asked, default)
             except RedisConnectionError:
                 pass  # the server closes what was idle for long; a new connection knows better
-        pool = self._get_connection_pool(write=False)
+        pool = self.get_client().connection_pool
         connection = pool.connection_class(**pool.connection_kwargs)
         value = self._read(connection, asked, default)
         self._own.connection = os.getpid(), connection

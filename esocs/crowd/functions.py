@@ -7,9 +7,10 @@ truth. Nothing here decides what an answer means: sums, states and reasons come 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 # Long enough for a page with a queue and a slow decision; an abandoned subject is soon free again.
 RESERVED_FOR = "15 minutes"
@@ -46,7 +47,7 @@ ROOM = """(SELECT count(*) + 1000000 * count(*) FILTER (WHERE a.volunteer_id = p
 # since it began; the next one does. So the rows are locked by one, and by the next those are left out that somebody
 # faster has filled. Whoever is to be asked again for what they hold comes first.
 HAND_OUT = """
-CREATE OR REPLACE FUNCTION crowd_hand_out_{audience}(p_workflow bigint, p_volunteer bigint, p_limit int,
+CREATE FUNCTION crowd_hand_out_{audience}(p_workflow bigint, p_volunteer bigint, p_limit int,
     p_held bigint[], p_resume boolean, p_set bigint) RETURNS bigint[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -101,7 +102,7 @@ END $$
 
 # An array for each subject, in the order in which they are to be asked.
 SHOW = """
-CREATE OR REPLACE FUNCTION crowd_show(p_statuses bigint[]) RETURNS json
+CREATE FUNCTION crowd_show(p_statuses bigint[]) RETURNS json
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
     RETURN (SELECT json_agg(json_build_array(s.id, s.kind, s.metadata, s.created_at, s.updated_at, now(),
@@ -114,7 +115,7 @@ END $$
 
 # A reservation that a crash forgets is made again: alone, it need not wait for the disk.
 RESERVE = """
-CREATE OR REPLACE FUNCTION crowd_reserve_{audience}(p_workflow bigint, p_volunteer bigint, p_limit int,
+CREATE FUNCTION crowd_reserve_{audience}(p_workflow bigint, p_volunteer bigint, p_limit int,
     p_held bigint[], p_resume boolean, p_set bigint) RETURNS json
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -126,7 +127,7 @@ END $$
 # Stable: all of it is read as of one moment. `seen` is the version of the row; `facts` that of what is known of the
 # workflow (`crowd.facts`). The volunteer's own terms come too unless they are known under that version.
 READ_STATUS = """
-CREATE OR REPLACE FUNCTION crowd_read_status(p_workflow bigint, p_subject bigint, p_volunteer bigint, p_known bigint,
+CREATE FUNCTION crowd_read_status(p_workflow bigint, p_subject bigint, p_volunteer bigint, p_known bigint,
     OUT id bigint, OUT state text, OUT audience text, OUT review text, OUT epoch_id bigint,
     OUT machine_answer int, OUT machine_prior bigint[], OUT n int, OUT training boolean, OUT seen text,
     OUT held boolean, OUT answered_before boolean, OUT facts bigint, OUT sums json, OUT own json)
@@ -167,7 +168,7 @@ CONSENSUS_CONFLICT = """ON CONFLICT (status_id, task_key) DO UPDATE SET log_post
 # as they were given: their indices are those of the classification's own version. What the classification does to its
 # subject was reckoned from that version of the row (`crowd.live`); `p_state` is null where the state stays.
 STORE = f"""
-CREATE OR REPLACE FUNCTION crowd_store(
+CREATE FUNCTION crowd_store(
     p_status bigint, p_seen xid, p_workflow bigint, p_subject bigint, p_volunteer bigint, p_key text, p_sha256 text,
     p_major int, p_minor int, p_annotations jsonb, p_metadata jsonb, p_gold boolean, p_expert text, p_ip text,
     p_counted boolean, p_tasks text[], p_answers int[], p_derived boolean,
@@ -238,12 +239,19 @@ END $$
 
 
 def install_functions(using: str = "default", **_signal: Any) -> None:
-    """Write the functions as they stand here; a `post_migrate` handler, so that they never lag behind the code."""
-    texts = [SHOW, READ_STATUS, STORE]
+    """Write the functions as they stand here, unless they are there already; a `post_migrate` handler."""
+    texts = {"crowd_show": SHOW, "crowd_read_status": READ_STATUS, "crowd_store": STORE}
     for audience, waiting in WAITING.items():
         parts = {"waiting": waiting, "unanswered": UNANSWERED[audience], "room": ROOM}
-        texts.append(HAND_OUT.format(audience=audience, reserved=RESERVED_FOR, **parts))
-        texts.append(RESERVE.format(audience=audience))
-    with connections[using].cursor() as cursor:
-        for text in texts:
+        texts[f"crowd_hand_out_{audience}"] = HAND_OUT.format(audience=audience, reserved=RESERVED_FOR, **parts)
+        texts[f"crowd_reserve_{audience}"] = RESERVE.format(audience=audience)
+    edition = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT obj_description(to_regproc('crowd_store'), 'pg_proc') = %s", [edition])
+        if cursor.fetchone()[0]:
+            return
+        for name, text in texts.items():
+            # Not replaced: what it takes and gives may have changed.
+            cursor.execute(f"DROP FUNCTION IF EXISTS {name}")
             cursor.execute(text)
+        cursor.execute(f"COMMENT ON FUNCTION crowd_store IS '{edition}'")

@@ -46,8 +46,8 @@ class Summed:
     task_key: str
     sums: Sequence[int]
     counts: Sequence[int]
-    answer: int
-    probability: float
+    answer: int | None
+    probability: float | None
     majority: int | None
     flagged: bool
 

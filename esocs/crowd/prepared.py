@@ -46,7 +46,7 @@ def _call(raw: psycopg.Connection[Any], name: str, values: Sequence[Value]) -> l
     server = raw.pgconn
     if not raw.autocommit and server.transaction_status == pq.TransactionStatus.IDLE:
         _checked(raw, server.exec_(b"BEGIN"))
-    sent = [_WRITERS[type(value)](value) for value in values]
+    sent: Any = [_WRITERS[type(value)](value) for value in values]  # None is null, which psycopg's types forget
     if settings.PREPARES_STATEMENTS:
         known = _prepared.get(raw)
         if known is None:
