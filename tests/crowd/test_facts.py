@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from esocs.accounts.models import Volunteer
@@ -159,14 +159,28 @@ def test_what_was_rolled_back_is_forgotten(workflow: Workflow) -> None:
     assert recorded.retired
 
 
-def test_a_call_sends_every_kind_of_value_as_it_is_and_belongs_to_the_transaction() -> None:
+def test_a_call_sends_every_kind_of_value_as_it_is() -> None:
     strange = ['a "quoted" \\ word', "{brace},comma", "", "NULL", "ünï\n"]
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE FUNCTION crowd_echo(p_a text[], p_b float8[], p_c boolean, p_d bigint, p_e int[], OUT a json, OUT b text)"
-            " LANGUAGE plpgsql AS $$ BEGIN a := to_json(p_a); b := concat_ws(' ', p_b, p_c, p_d, p_e); END $$"
+            "CREATE FUNCTION crowd_echo(p_a text[], p_b float8[], p_c boolean, p_d bigint, p_e int[], OUT a json,"
+            " OUT b text) LANGUAGE plpgsql AS $$"
+            " BEGIN a := to_json(p_a); b := concat_ws(' ', p_b, p_c, p_d, p_e); END $$"
         )
     texts, others = call_function("crowd_echo", (strange, [0.1, None, 1e-300], True, -(2**62), [1, None]))
     assert texts is not None
     assert facts.as_json(texts.decode()) == strange
     assert others == b"{0.1,NULL,1e-300} t -4611686018427387904 {1,NULL}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_begins_a_transaction_belongs_to_it(workflow: Workflow) -> None:
+    before = version(workflow)
+    with transaction.atomic():
+        call_function("crowd_note_facts", (workflow.pk,))
+        transaction.set_rollback(True)
+    assert version(workflow) == before
+    with pytest.raises(ProgrammingError):
+        call_function("crowd_no_such_function", (workflow.pk,))
+    call_function("crowd_note_facts", (workflow.pk,))
+    assert version(workflow) > before
