@@ -293,7 +293,11 @@ def frames_of(browser: Browser, address: str, path: str, *, painter: str) -> Fra
 def _without_prefetch(route: Route) -> None:
     """The page as the server sends it, but holding one subject and decoding none ahead."""
     answered = route.fetch()
-    body = re.sub(r'"queue": \{[^}]*\}', '"queue": {"depth": 1, "at_once": 1, "decode_ahead": 0}', answered.text())
+    body = re.sub(
+        r'"queue": \{[^}]*\}',
+        '"queue": {"depth": 1, "at_once": 1, "refill_from": 1, "decode_ahead": 0}',
+        answered.text(),
+    )
     body = re.sub(r"page_size=\d+", "page_size=1", body)
     route.fulfill(response=answered, body=body)
 
