@@ -273,11 +273,11 @@ def test_a_submission_reckoned_on_a_row_that_changed_since_is_reckoned_again(mon
     (subject,) = publish(workflow)
     reckon, counts = submission._reckon, []
 
-    def overtaken(cursor: Any, sent: Any, status: Any, *rest: Any) -> Any:
+    def overtaken(sent: Any, status: Any, *rest: Any, **named: Any) -> Any:
         counts.append(status.count)
         if len(counts) == 1:
             classify(workflow, subject, T0=1)
-        return reckon(cursor, sent, status, *rest)
+        return reckon(sent, status, *rest, **named)
 
     monkeypatch.setattr(submission, "_reckon", overtaken)
     assert classify(workflow, subject, T0=0).counted
