@@ -229,7 +229,7 @@ class SubjectStatus(models.Model):
 class FactsVersion(models.Model):
     """The number of a workflow's latest change to what submissions rest on: its settings, rules, epochs and skill.
 
-    Triggers write it with the change (migration 0012), from a sequence, so that a number never means two things. A
+    Triggers write it with the change (migration 0013), from a sequence, so that a number never means two things. A
     process keeps what it read under a number for as long as submissions find the same one (`crowd.facts`).
     """
 

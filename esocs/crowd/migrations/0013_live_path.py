@@ -76,7 +76,7 @@ ALTER TABLE crowd_consensus RESET (fillfactor);
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_user_language"),
-        ("crowd", "0011_sealed_passwords"),
+        ("crowd", "0012_pages_of_a_million"),
         ("projects", "0006_project_images"),
     ]
 
