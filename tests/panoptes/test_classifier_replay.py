@@ -171,6 +171,12 @@ def test_what_somebody_signed_in_asks_beside_is_served(client: Client, workflow:
     query = f"/api/collections?favorite=true&project_ids={project}&owner=volunteer&http_cache=true"
     assert [found["id"] for found in ask(client, query, **who).json()["collections"]] == [kept["id"]]
     assert ask(client, query).json()["collections"] == []
+    # A machine's marks to be corrected; a workflow that Caesar does not know has none, which is told as GraphQL does.
+    marks = (
+        f'{{workflow(id: {workflow.pk}) {{subject_reductions(subjectId: 1, reducerKey: "machineLearnt") {{data}}}}}}'
+    )
+    told = ask(client, "/graphql", {"query": marks, "variables": None}, **bearer(workflow.project.owner)).json()
+    assert told["errors"][0]["extensions"]["code"] == "caesar_workflow_not_found"
 
 
 def test_texts_in_another_language_come_beside_the_own_ones(client: Client, workflow: Workflow) -> None:
