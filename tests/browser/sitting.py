@@ -62,6 +62,8 @@ def shown_subject(page: Page) -> str:
 
 def answer(page: Page, key: str = "1") -> str:
     """Answer by a key, wait for the next picture, and return the subject that was answered."""
+    # A key pressed before the picture is there answers nothing.
+    expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
     answered = shown_subject(page)
     page.keyboard.press(key)
     expect(page.locator("#classify")).not_to_have_attribute("data-subject", answered)

@@ -8,7 +8,14 @@ from playwright.sync_api import Page, Route, expect
 from esocs.crowd.models import Classification
 from esocs.projects.models import Workflow
 from tests.browser.pictures import break_picture
-from tests.browser.sitting import classify_path, make_picture_workflow, open_page, shown_subject, wait_until_saved
+from tests.browser.sitting import (
+    answer,
+    classify_path,
+    make_picture_workflow,
+    open_page,
+    shown_subject,
+    wait_until_saved,
+)
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,9 +32,9 @@ def test_an_anonymous_volunteer_labels_images_by_keyboard(page: Page, workflow: 
     page.get_by_role("link", name="Classify Shapes").click()
     expect(page.locator("#classify")).to_have_attribute("data-stage", "picture")
     seen = []
-    for answer in (1, 2, 6):
+    for key in (1, 2, 6):
         seen.append(shown_subject(page))
-        page.keyboard.press(str(answer))
+        page.keyboard.press(str(key))
         expect(page.locator("#classify")).not_to_have_attribute("data-subject", seen[-1])
     wait_until_saved(page, 3)
     stored = Classification.objects.order_by("id")
@@ -138,7 +145,7 @@ def test_when_nothing_is_left_the_volunteer_is_thanked(page: Page, workflow: Wor
         subject.statuses.update(state="retired")
     open_page(page, workflow)
     for count in range(1, 4):
-        page.keyboard.press("1")
+        answer(page)
         expect(page.locator("#count")).to_have_text(str(count))
     expect(page.get_by_role("heading", name="Nothing is left for you here. Thank you!")).to_be_visible()
     expect(page.get_by_role("link", name=f"Go on with {other.display_name}")).to_be_visible()

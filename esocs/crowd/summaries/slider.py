@@ -59,7 +59,7 @@ def _statistics(x: NDArray[np.float64], *, low: float | None, high: float | None
         # All alike, and no range given: one bin of unit width about them, the other nine beside it.
         first, last = first - HISTOGRAM_BINS / 2, first + HISTOGRAM_BINS / 2
     edges = np.linspace(first, last, HISTOGRAM_BINS + 1)
-    place = np.clip(((x - first) * (HISTOGRAM_BINS / (last - first))).astype(int), 0, HISTOGRAM_BINS - 1)
+    place = np.clip(((x - first) / (last - first) * HISTOGRAM_BINS).astype(int), 0, HISTOGRAM_BINS - 1)
     return {
         "n": len(x),
         "mean": float(x.mean()),

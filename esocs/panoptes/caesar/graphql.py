@@ -27,10 +27,10 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 class GraphqlError(EsocsError):
-    """A query that cannot be read or followed; told in `errors` with status 200, as GraphQL over HTTP has it."""
+    """A query that cannot be read or followed; told in `errors`, as GraphQL over HTTP has it."""
 
     code = "graphql"
-    status = 200
+    status = 400
 
 
 @dataclass(frozen=True, kw_only=True)
