@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from typing import Protocol
 
 import numpy as np
@@ -31,7 +32,13 @@ class PixelSource(Protocol):
         """Native float32 pixels, missing ones NaN; the slices lie within the shape."""
 
 
-def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
+def find_extremes(pixels: NDArray[np.float32]) -> tuple[float, float] | None:
+    """The least and the largest value; None where a value is not finite."""
+    low, high = np.minimum.reduce(pixels, axis=None), np.maximum.reduce(pixels, axis=None)
+    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def measure_sky(pixels: NDArray[np.float32], *, complete: bool = False) -> tuple[float, float]:
     """Sky level and noise: the median and the lower-side standard deviation, clipped until they settle.
 
     Only the side below the median tells the noise, since sources add to the other (the same reasoning as
@@ -39,6 +46,7 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
 
     Args:
         pixels: Any shape; not finite values are ignored.
+        complete: That there are none, where it is known already.
 
     Returns:
         (background, noise) in the pixels' unit; noise > 0 and finite. (0, 1) where no value is finite.
@@ -46,31 +54,32 @@ def measure_sky(pixels: NDArray[np.float32]) -> tuple[float, float]:
     flat = pixels.ravel()
     # An odd step walks through columns and rows alike.
     sample = flat[:: max(1, flat.size // _SKY_SAMPLE_PX) | 1]
-    finite = np.isfinite(sample)
-    if not finite.all():
-        sample = sample[finite]
-    if sample.size < _LEAST_SKY_SAMPLE_PX:
-        sample = flat[np.isfinite(flat)]
+    if not complete:
+        sample = sample[np.isfinite(sample)]
+        if sample.size < _LEAST_SKY_SAMPLE_PX:
+            sample = flat[np.isfinite(flat)]
     if sample.size == 0:
         return 0.0, 1.0
-    sample = np.sort(sample).astype(np.float64)
-    low, high = 0, sample.size
-    background, noise = float(sample[sample.size // 2]), 0.0
+    ordered = np.sort(sample)
+    # Its values one by one, in double precision: arrays of one would cost more than the look-up.
+    values: memoryview[float] = memoryview(ordered.data)
+    low, high = 0, len(values)
+    background, noise = values[high // 2], 0.0
     for _ in range(12):
-        background = float(sample[(low + high) // 2])
-        noise = background - float(sample[low + int(_LOWER_SIGMA_QUANTILE * (high - low))])
-        new_low = int(sample.searchsorted(background - _CLIP_SIGMAS * noise))
-        new_high = int(sample.searchsorted(background + _CLIP_SIGMAS * noise, side="right"))
+        background = values[(low + high) // 2]
+        noise = background - values[low + int(_LOWER_SIGMA_QUANTILE * (high - low))]
+        new_low = bisect_left(values, background - _CLIP_SIGMAS * noise)
+        new_high = bisect_right(values, background + _CLIP_SIGMAS * noise)
         if noise <= 0.0 or new_high - new_low < 16 or (new_low, new_high) == (low, high):
             break
         low, high = new_low, new_high
     if noise <= 0.0:
-        noise = float(sample.std())
+        noise = float(ordered.std(dtype=np.float64))
     return background, noise if math.isfinite(noise) and noise > 0.0 else 1.0
 
 
 def normalise_plane(
-    pixels: NDArray[np.float32], *, background: float, noise: float, complete: bool = False
+    pixels: NDArray[np.float32], *, background: float, noise: float, extremes: tuple[float, float] | None = None
 ) -> NDArray[np.float16]:
     """Pixels in units of the sky noise.
 
@@ -78,20 +87,26 @@ def normalise_plane(
         pixels: float32 (H, W); NaN where missing.
         background: Sky level, same unit.
         noise: Its standard deviation, > 0.
-        complete: That no pixel is missing, where it is known already.
+        extremes: The least and the largest pixel, where none is missing and they are known already.
 
     Returns:
         float16 (H, W) in [-1e3, 6e4]; missing pixels are -0.0: the sky to whoever calculates, and yet told from it
         by whoever looks at the bits.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        plane = pixels - np.float32(background)
-        plane /= np.float32(noise)
-        np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
-        if not complete:
+        offset, unit = np.float32(background), np.float32(noise)
+        plane = pixels - offset
+        plane /= unit
+        if extremes is None:
+            np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
             missing = np.isnan(plane)
             if missing.any():
                 plane[missing] = -0.0
+        else:
+            # Of steps that keep the order, the ends tell whether anything lies beyond.
+            low, high = ((np.float32(end) - offset) / unit for end in extremes)
+            if low < PLANE_MIN or high > PLANE_MAX:
+                np.clip(plane, PLANE_MIN, PLANE_MAX, out=plane)
         plane *= _TO_HALF
     return _half_of(plane)
 
@@ -177,6 +192,8 @@ def average_frame(source: PixelSource, *, size_px: int) -> tuple[NDArray[np.floa
         float32 (size_px, size_px) and the side of a block in pixels.
     """
     height, width = source.shape
+    if height == width == size_px:
+        return source.region(slice(0, height), slice(0, width)), 1
     scale = max(1, -(-max(height, width) // size_px))
     rows_out, columns_out = -(-height // scale), -(-width // scale)
     square = np.full((size_px, size_px), np.nan, dtype=np.float32)
@@ -211,7 +228,12 @@ def block_mean(pixels: NDArray[np.float32], *, scale: int) -> NDArray[np.float32
 
 
 def saturated_share(
-    pixels: NDArray[np.float32], *, saturation_level: float | None, background: float, noise: float
+    pixels: NDArray[np.float32],
+    *,
+    saturation_level: float | None,
+    background: float,
+    noise: float,
+    top: float | None = None,
 ) -> float:
     """Share of pixels at saturation.
 
@@ -221,14 +243,18 @@ def saturated_share(
             pixels at exactly the maximum, 50 sigma above the sky.
         background: Sky level.
         noise: Standard deviation of the sky.
+        top: The largest pixel, where it is known already.
     """
     if saturation_level is not None:
+        if top is not None and top < saturation_level:
+            return 0.0
         return float(np.count_nonzero(pixels >= saturation_level)) / pixels.size
-    top = np.fmax.reduce(pixels, axis=None)
-    count = int(np.count_nonzero(pixels == top))
-    if count < 5 or not top - background >= 50 * noise:
+    if top is None:
+        top = float(np.fmax.reduce(pixels, axis=None))
+    if not top - background >= 50 * noise:
         return 0.0
-    return count / pixels.size
+    count = int(np.count_nonzero(pixels == np.float32(top)))
+    return count / pixels.size if count >= 5 else 0.0
 
 
 def resample_spectrum(

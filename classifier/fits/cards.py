@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import mmap
 import re
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from classifier.fits.memory import Memory
 
 CARD_BYTES = 80
 BLOCK_BYTES = 2880
@@ -29,8 +32,6 @@ _EQUALS = ord("=")
 _UNREAD = object()
 _ENDS_NUMBER = (b" ", b"/", b"")
 _BEGINS_REAL = frozenset(bytes([letter]) for letter in b"+-.0123456789")
-# Headers of HARPS spectra have 240 kB. What is kept of all indexed ones together stays below some ten MB.
-_INDEXED_BYTES, _INDEXED_LENGTHS, _INDEXED_OF_A_LENGTH = 1 << 18, 16, 2
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -61,7 +62,7 @@ class CardIndex:
         self.standard: dict[str, int] = {}
         self.repeated: list[tuple[int, int]] = []
         self._places: list[_Place] | None = None
-        self._chosen: dict[Choice, tuple[list[str], list[_Place]]] = {}
+        self._chosen: dict[Choice, list[tuple[str, list[_Place]]]] = {}
         self._matching: dict[re.Pattern[bytes], list[int]] = {}
         self._found: dict[str, int] = {}
         self._begun: dict[tuple[str, ...], bool] = {}
@@ -82,18 +83,26 @@ class CardIndex:
             self._places = [(name, start + 8, start + CARD_BYTES) for name, start in self.standard.items()]
         return self._places
 
-    def choose(self, choice: Choice, block: bytes, size: int) -> tuple[list[str], list[_Place]]:
-        """The chosen standard keywords, and where the chosen ESO ones have their values."""
+    def choose(self, choice: Choice, block: bytes, size: int) -> list[tuple[str, list[_Place]]]:
+        """The chosen keywords, standard ones first, and where they have values: ESO ones at each of their cards."""
         found = self._chosen.get(choice)
         if found is None:
-            matches = ((match.start(), match) for match in choice.eso.finditer(block, 0, size))
-            eso = [
-                (clean_text(match[1]), match.end() - 1, start + CARD_BYTES)
-                for start, match in matches
-                if start % CARD_BYTES == 0 and match.end() <= start + CARD_BYTES
-            ]
-            found = self._chosen[choice] = ([name for name in self.standard if name in choice.standard], eso)
+            places = {place[0]: [place] for place in self.places() if place[0] in choice.standard}
+            for row in (_words(block, 0, size) == _word(_HIERARCH)).nonzero()[0].tolist():
+                start = row * CARD_BYTES
+                match = choice.eso.match(block, start, start + CARD_BYTES)
+                if match is not None:
+                    name = clean_text(match[1])
+                    places.setdefault(name, []).append((name, match.end() - 1, start + CARD_BYTES))
+            found = self._chosen[choice] = list(places.items())
         return found
+
+    def rows_of(self, start: int, block: bytes, size: int) -> tuple[int, ...]:
+        """The cards on which the value of the card at this offset may rest: itself, and those that continue it."""
+        end = start + CARD_BYTES
+        while end < size and block.startswith(b"CONTINUE", end):
+            end += CARD_BYTES
+        return tuple(range(start // CARD_BYTES, end // CARD_BYTES))
 
     def matching(self, pattern: re.Pattern[bytes]) -> list[int]:
         """Offsets of the first cards of the standard keywords that match."""
@@ -119,53 +128,6 @@ class CardIndex:
         return start
 
 
-class HeaderIndexer:
-    """Headers of files that one program wrote: keywords that stand where they stood in an earlier file are not searched
-    again. Whether they do is compared byte by byte.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, list[_Keywords]] = {}
-
-    def header(self, block: bytes) -> Header:
-        """The header of a block that ends before its END card."""
-        size = len(block)
-        if size > _INDEXED_BYTES or size % CARD_BYTES:
-            return Header(block)
-        known = self._known.get(size)
-        if known is None:
-            # The first of its length; what comes once is not worth more.
-            if len(self._known) >= _INDEXED_LENGTHS:
-                self._known.clear()
-            self._known[size] = []
-            return Header(block)
-        words = np.frombuffer(block, dtype=np.uint64)
-        for keywords in known:
-            if keywords.stand_in(words):
-                return Header(block, index=keywords.index)
-        keywords = _Keywords(block, words)
-        known.insert(0, keywords)
-        del known[_INDEXED_OF_A_LENGTH:]
-        return Header(block, index=keywords.index)
-
-
-class _Keywords:
-    """The bytes of a header that are keywords, and the index of where they stand."""
-
-    def __init__(self, block: bytes, words: NDArray[np.uint64]) -> None:
-        mask = np.zeros((len(block) // CARD_BYTES, CARD_BYTES), dtype=np.uint8)
-        mask[:, :8] = 0xFF
-        for row in (_words(block, 0, len(block)) == _word(_HIERARCH)).nonzero()[0].tolist():
-            equals = block.find(b"=", row * CARD_BYTES, (row + 1) * CARD_BYTES)
-            mask[row, : equals + 1 - row * CARD_BYTES if equals >= 0 else CARD_BYTES] = 0xFF
-        self._mask = mask.reshape(-1).view(np.uint64)
-        self._bytes = words & self._mask
-        self.index = CardIndex(block, len(block))
-
-    def stand_in(self, words: NDArray[np.uint64]) -> bool:
-        return bool(((words & self._mask) == self._bytes).all())
-
-
 class Header:
     """The cards of one HDU, kept as bytes; a value is parsed when it is asked for.
 
@@ -174,22 +136,29 @@ class Header:
     more than the few that are asked for. Of repeated keywords the first counts.
     """
 
-    __slots__ = ("_block", "_complete", "_index", "_offsets", "_parsed", "_size")
+    __slots__ = ("_block", "_index", "_memory", "_offsets", "_parsed", "_size")
 
-    def __init__(self, block: bytes, size: int | None = None, *, index: CardIndex | None = None) -> None:
+    def __init__(
+        self, block: bytes, size: int | None = None, *, index: CardIndex | None = None, memory: Memory | None = None
+    ) -> None:
         """Index the standard cards.
 
         Args:
             block: The header's bytes from its first card.
             size: Where its END card lies; None where the block ends before it.
             index: Of a header with the same keywords at the same places, so that nothing is searched again.
+            memory: What is known of such a header, as far as its cards are the same.
         """
         self._block = block
         self._size = len(block) if size is None else size
-        self._parsed: dict[str, Any] = {}
-        self._complete = False
+        self._memory = memory
+        self._parsed: dict[str, Any] = {} if memory is None else memory.parsed
         self._index = index or CardIndex(block, self._size)
         self._offsets = self._index.standard
+
+    def detach(self) -> None:
+        """Leave the memory to another header; what is asked from now on is found without it."""
+        self._memory = None
 
     def __contains__(self, name: str) -> bool:
         return self._find(name) >= 0
@@ -202,11 +171,34 @@ class Header:
         found: CardValue | None = self._parsed.get(name, _UNREAD)
         if found is _UNREAD:
             start = self._find(name)
+            if self._memory is not None:
+                self._memory.place(name, () if start < 0 else self._index.rows_of(start, self._block, self._size))
             found = self._parsed[name] = None if start < 0 else value_at(self._block, start)
+        if self._memory is not None:
+            self._memory.note_name(name)
         return found
+
+    def recall(self, key: Hashable, compute: Callable[[Header], Any]) -> Any:
+        """What `compute` gives of this header, from memory where all cards that it reads are as they were.
+
+        Args:
+            key: Of all that the result depends on beside the cards.
+            compute: What it raises is not remembered.
+        """
+        if self._memory is None:
+            return compute(self)
+        return self._memory.recall(key, 1, lambda _: compute(self))[0]
+
+    def recall_each(self, key: Hashable, computes: Sequence[Callable[[Header], Any]]) -> list[Any]:
+        """`recall` for several results, each by itself. The list is to be read before another header comes."""
+        if self._memory is None:
+            return [compute(self) for compute in computes]
+        return self._memory.recall(key, len(computes), lambda number: computes[number](self))
 
     def values(self) -> dict[str, CardValue]:
         """Every keyword that has a value, in order; of repeated ones the first. ``get`` gives the same values."""
+        if self._memory is not None:
+            self._memory.note(range(len(self)))
         text = self._block[: self._size].decode("latin-1")
         found: dict[str, CardValue] = {}
         for start in range(0, len(text), CARD_BYTES):
@@ -227,26 +219,48 @@ class Header:
                     found[name] = value
         return found
 
-    def choose(self, choice: Choice) -> tuple[dict[str, CardValue], dict[str, CardValue]]:
-        """The values of the chosen standard keywords and of the chosen ESO ones, those that have any, in order.
+    def parse_all(self) -> None:
+        """Parse all standard keywords, if none was: who asks for a dozen pays half for them so."""
+        places = self._index.places()
+        if len(self._parsed) >= len(places) / 2:
+            return
+        if self._memory is not None:
+            for name, start in self._offsets.items():
+                self._memory.place(name, self._index.rows_of(start, self._block, self._size))
+        self._parsed.update(dict.fromkeys(self._offsets) | _values_from(self._block, places))
 
-        ``get`` gives the same values, one by one.
-        """
-        standard, eso = self._index.choose(choice, self._block, self._size)
-        if not self._complete:
-            # All standard ones: who asks for these will ask for others, and one by one they cost twice as much.
-            self._parsed = dict.fromkeys(self._offsets) | _values_from(self._block, self._index.places())
-            self._complete = True
-        parsed = self._parsed
-        values = {name: value for name in standard if (value := parsed[name]) is not None}
-        return values, _values_from(self._block, eso)
+    def choose(self, choice: Choice, convert: Callable[[str, CardValue], str | None]) -> list[tuple[str, str]]:
+        """The chosen keywords that have values, and what both are converted to, unless it is None."""
+        chosen = self._index.choose(choice, self._block, self._size)
+
+        def find(number: int) -> str | None:
+            name, places = chosen[number]
+            value = self.get(name) if name in choice.standard else self._first_value(places)
+            return None if value is None else convert(name, value)
+
+        if self._memory is None:
+            texts = [find(number) for number in range(len(chosen))]
+        else:
+            texts = self._memory.recall((choice, convert), len(chosen), find)
+        return [(name, text) for (name, _), text in zip(chosen, texts, strict=True) if text is not None]
+
+    def _first_value(self, places: list[_Place]) -> CardValue | None:
+        for _, equals, end in places:
+            self._note(end - CARD_BYTES)
+            value = _value_from(self._block, equals, end)
+            if value is not None:
+                return value
+        return None
 
     def contradictions(self, pattern: re.Pattern[bytes]) -> list[str]:
         """Keywords that match and stand twice with different values: two readers could disagree."""
         found = []
         for first, again in self._index.repeated:
             name = self._block[again : again + 8].rstrip()
-            if pattern.fullmatch(name) and value_at(self._block, first) != value_at(self._block, again):
+            if not pattern.fullmatch(name):
+                continue
+            self._note(first, again)
+            if value_at(self._block, first) != value_at(self._block, again):
                 found.append(clean_text(name))
         return found
 
@@ -256,7 +270,15 @@ class Header:
 
     def matching(self, pattern: re.Pattern[bytes]) -> bytes:
         """The raw cards of standard keywords that match, for a library that wants a header text."""
-        return b"".join([self._block[start : start + CARD_BYTES] for start in self._index.matching(pattern)])
+        starts = self._index.matching(pattern)
+        self._note(*starts)
+        return b"".join([self._block[start : start + CARD_BYTES] for start in starts])
+
+    def _note(self, *starts: int) -> None:
+        """Say that the cards at these offsets are read."""
+        if self._memory is not None:
+            for start in starts:
+                self._memory.note(self._index.rows_of(start, self._block, self._size))
 
     def _find(self, name: str) -> int:
         start = self._offsets.get(name, -1)

@@ -45,7 +45,7 @@ class CardsText(Mapping[str, CardValue]):
 class HeaderFacts:
     """Typed facts after ObsCore's meaning, each None where the header does not say, and the chosen cards.
 
-    ``cards`` holds printable text, integers, finite floats and booleans only, so it goes into JSON as it is.
+    ``cards`` hold printable text, integers, finite floats and booleans only, so it goes into JSON as it is.
     Right ascension and declination are those of the target or pointing in degrees, ICRS or FK5 J2000.
     """
 
@@ -65,7 +65,7 @@ class HeaderFacts:
     product_category: str | None = None
     wavelength_min_nm: float | None = None
     wavelength_max_nm: float | None = None
-    cards: Mapping[str, CardValue] = field(default_factory=dict)
+    cards: CardsText = field(default_factory=lambda: CardsText("{}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

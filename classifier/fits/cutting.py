@@ -15,11 +15,13 @@ from classifier.cutouts import (
     corner_of_average,
     corner_of_cut,
     cut_around,
+    find_extremes,
     measure_sky,
     normalise_plane,
     saturated_share,
 )
 from classifier.fits.bands import Band
+from classifier.fits.cards import Header
 from classifier.fits.content import Cutout, CutSpec
 from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError
 from classifier.fits.headers import Hdu
@@ -103,14 +105,17 @@ def _open_frames(
 ) -> Iterator[list[_Frame]]:
     with open_images(stored, hdus, limits=limits) as images:
         if bands is None:
-            yield [_Frame(hdu, (image,), celestial_wcs(hdu.header)) for hdu, image in zip(hdus, images, strict=True)]
+            yield [
+                _Frame(hdu, (image,), hdu.header.recall("wcs", celestial_wcs))
+                for hdu, image in zip(hdus, images, strict=True)
+            ]
             return
         by_index = {hdu.index: image for hdu, image in zip(hdus, images, strict=True)}
         sources = tuple(
             by_index[band.hdu.index] if band.plane is None else OnePlane(by_index[band.hdu.index], band.plane)
             for band in bands
         )
-        yield [_Frame(hdus[0], sources, celestial_wcs(hdus[0].header))]
+        yield [_Frame(hdus[0], sources, hdus[0].header.recall("wcs", celestial_wcs))]
 
 
 def _cuts_at(frames: Sequence[_Frame], spec: CutSpec) -> Iterator[Cutout]:
@@ -168,14 +173,15 @@ def _cutout(
 ) -> Cutout:
     hdu, wcs = frame.hdu, frame.wcs
     square = squares[0] if len(squares) == 1 else mean_plane(squares)
-    background, noise = measure_sky(square)
-    missing = square.size - int(np.count_nonzero(np.isfinite(square)))
+    extremes = find_extremes(square)
+    background, noise = measure_sky(square, complete=extremes is not None)
+    missing = 0 if extremes is not None else square.size - int(np.count_nonzero(np.isfinite(square)))
     sky = None if wcs is None else wcs.to_sky(*centre)
     return Cutout(
-        plane=normalise_plane(square, background=background, noise=noise, complete=missing == 0),
+        plane=normalise_plane(square, background=background, noise=noise, extremes=extremes),
         bands=None if len(squares) == 1 else np.stack([_in_own_noise(band) for band in squares]),
         hdu=hdu.index,
-        extension_name=hdu.header.text("EXTNAME") or "",
+        extension_name=hdu.header.recall("EXTNAME", _extension_name),
         position_index=position_index,
         x_px=centre[0],
         y_px=centre[1],
@@ -187,9 +193,13 @@ def _cutout(
         pixel_scale_arcsec=None if wcs is None else wcs.pixel_scale_arcsec * scale,
         background=background,
         noise=noise,
-        unit=hdu.header.text("BUNIT") or "",
+        unit=hdu.header.recall("BUNIT", _unit),
         saturated_share=saturated_share(
-            square, saturation_level=_saturation_level(hdu), background=background, noise=noise
+            square,
+            saturation_level=_saturation_level(hdu),
+            background=background,
+            noise=noise,
+            top=extremes and extremes[1],
         ),
         missing_share=missing / square.size,
         edge=edge,
@@ -201,9 +211,21 @@ def _in_own_noise(band: NDArray[np.float32]) -> NDArray[np.float16]:
     return normalise_plane(band, background=background, noise=noise)
 
 
+def _extension_name(header: Header) -> str:
+    return header.text("EXTNAME") or ""
+
+
+def _unit(header: Header) -> str:
+    return header.text("BUNIT") or ""
+
+
 def _saturation_level(hdu: Hdu) -> float | None:
-    level = hdu.header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU")
+    level: float | None = hdu.header.recall("saturation", _saturation_told)
     if level is None and hdu.bitpix in {8, 16} and not hdu.compressed:
         ceiling = 255 if hdu.bitpix == 8 else 32767
         level = float(Scaling(hdu).apply(np.array([ceiling]))[0])
     return level
+
+
+def _saturation_told(header: Header) -> float | None:
+    return header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU")

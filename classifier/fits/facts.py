@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from classifier.fits.cards import CardValue, Choice, Header, as_number
-from classifier.fits.content import HeaderFacts
+from classifier.fits.content import CardsText, HeaderFacts
 
 MAX_CARDS = 256
 _MJD_OF_UNIX_EPOCH = 40587.0
@@ -32,16 +34,8 @@ _KEPT_ESO = re.compile(
     rb"|TEL (?:TARG |AMBI (?:FWHM|PRES|RHUM|TEMP|WINDSP)|AIRM|IA FWHM|ALT|AZ|MOON)|DET (?:READ MODE|WIN1 DIT1|N?DIT)"
     rb"|DRS (?:BERV|CCF (?:RVC|FWHM)|SPE EXT SN5[0-9]))[^=]{0,48})="
 )
-
-
-# What the facts are looked up by, beside the ESO keywords.
-_TOLD = frozenset(
-    """
-    ARCFILE DP.ID DP_ID OBJECT INSTRUME TELESCOP RA RA_TARG DEC DEC_TARG EXPTIME EXPOSURE TEXPTIME ITIME DATE-OBS
-    DATE_OBS MJD-OBS MJD_OBS PROG_ID FILTER FILTER1 BAND SNR PSF_FWHM SEEING PRODCATG WAVELMIN WAVELMAX
-    """.split()  # noqa: SIM905
-)
-_CHOICE = Choice(standard=_KEPT | _TOLD, eso=_KEPT_ESO)
+_CHOICE = Choice(standard=_KEPT, eso=_KEPT_ESO)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
@@ -50,74 +44,62 @@ def gather_facts(headers: Sequence[Header]) -> HeaderFacts:
     Args:
         headers: The primary header, then the science extension's; the first that knows a fact gives it.
     """
-    chosen = [header.choose(_CHOICE) for header in headers]
-    facts = _Facts(chosen)
-    date_obs = facts.text("DATE-OBS", "DATE_OBS")
-    return HeaderFacts(
-        dp_id=_dp_id(facts.text("ARCFILE", "ESO DP ID", "DP.ID", "DP_ID")),
-        object=facts.text("OBJECT", "ESO OBS TARG NAME"),
-        instrument=facts.text("INSTRUME"),
-        telescope=facts.text("TELESCOP"),
-        ra_deg=facts.angle("RA", "RA_TARG", packed="ESO TEL TARG ALPHA", hours=True),
-        dec_deg=facts.angle("DEC", "DEC_TARG", packed="ESO TEL TARG DELTA", hours=False),
-        exposure_time_s=facts.number("EXPTIME", "EXPOSURE", "TEXPTIME", "ITIME", low=0.0, high=1e9),
-        date_obs=date_obs,
-        mjd_obs=facts.number("MJD-OBS", "MJD_OBS", low=1.0, high=1e6) or _mjd(date_obs),
-        proposal_id=facts.text("PROG_ID", "ESO OBS PROG ID"),
-        filter=facts.text("FILTER", "FILTER1", "ESO INS FILT1 NAME", "ESO INS FILT NAME", "BAND"),
-        snr=facts.number("SNR", low=-1e6, high=1e9),
-        seeing_arcsec=facts.number(
-            "PSF_FWHM",
-            "ESO TEL IA FWHM",
-            "ESO TEL AMBI FWHM START",
-            "ESO TEL AMBI FWHM",
-            "SEEING",
-            low=1e-3,
-            high=60.0,
-        ),
-        product_category=facts.text("PRODCATG", "ESO PRO CATG"),
-        wavelength_min_nm=facts.number("WAVELMIN", low=1e-6, high=1e12),
-        wavelength_max_nm=facts.number("WAVELMAX", low=1e-6, high=1e12),
-        cards=_cards_worth_keeping(chosen),
-    )
+    for header in headers:
+        header.parse_all()
+    if len(headers) == 1:
+        told = headers[0].recall_each("facts", _OF_ONE)
+    else:
+        told = [fact(headers) for fact in _FACTS.values()]
+    return HeaderFacts(**dict(zip(_FACTS, told, strict=True)), cards=CardsText(_cards_worth_keeping(headers)))
 
 
-class _Facts:
-    """Look-ups over several headers' chosen values: by one name in all headers, then by the next."""
+def _values(headers: Sequence[Header], names: Sequence[str]) -> list[CardValue]:
+    """By one name in all headers, then by the next."""
+    return [value for name in names for header in headers if (value := header.get(name)) is not None]
 
-    def __init__(self, chosen: Sequence[tuple[Mapping[str, CardValue], Mapping[str, CardValue]]]) -> None:
-        self._headers = [{**standard, **eso} for standard, eso in chosen]
 
-    def _values(self, names: Sequence[str]) -> list[CardValue]:
-        return [value for name in names for header in self._headers if (value := header.get(name)) is not None]
+def _text(*names: str) -> Callable[[Sequence[Header]], str | None]:
+    """The first that is not empty."""
 
-    def text(self, *names: str) -> str | None:
-        """The first that is not empty."""
-        for value in self._values(names):
+    def find(headers: Sequence[Header]) -> str | None:
+        for value in _values(headers, names):
             if not isinstance(value, bool) and (text := str(value).strip()):
                 return text
         return None
 
-    def number(self, *names: str, low: float, high: float) -> float | None:
-        """The first that lies within the bounds."""
-        for value in self._values(names):
+    return find
+
+
+def _number(*names: str, low: float, high: float) -> Callable[[Sequence[Header]], float | None]:
+    """The first that lies within the bounds."""
+
+    def find(headers: Sequence[Header]) -> float | None:
+        for value in _values(headers, names):
             number = as_number(value)
             if number is not None and low <= number <= high:
                 return number
         return None
 
-    def angle(self, *names: str, packed: str, hours: bool) -> float | None:
-        """Degrees from numbers, from sexagesimal text (right ascension in hours), or packed as ESO does it."""
-        low, high = (0.0, 360.0) if hours else (-90.0, 90.0)
-        for value in self._values(names):
+    return find
+
+
+def _angle(*names: str, packed: str, hours: bool) -> Callable[[Sequence[Header]], float | None]:
+    """Degrees from numbers, from sexagesimal text (right ascension in hours), or packed as ESO does it."""
+    low, high = (0.0, 360.0) if hours else (-90.0, 90.0)
+    find_packed = _number(packed, low=-1e6, high=1e6)
+
+    def find(headers: Sequence[Header]) -> float | None:
+        for value in _values(headers, names):
             angle = as_number(value)
             if angle is None and isinstance(value, str):
                 angle = _sexagesimal(value, hours=hours)
             if angle is not None and low <= angle <= high:
                 return angle
-        number = self.number(packed, low=-1e6, high=1e6)
+        number = find_packed(headers)
         angle = None if number is None else _packed_angle(number, hours=hours)
         return angle if angle is not None and low <= angle <= high else None
+
+    return find
 
 
 def _dp_id(archive_file: str | None) -> str | None:
@@ -159,17 +141,51 @@ def _mjd(date_obs: str | None) -> float | None:
     return _MJD_OF_UNIX_EPOCH + moment.timestamp() / 86400
 
 
-def _cards_worth_keeping(
-    chosen: Sequence[tuple[Mapping[str, CardValue], Mapping[str, CardValue]]],
-) -> dict[str, CardValue]:
-    kept: dict[str, CardValue] = {}
-    for standard, eso in chosen:
-        worth_keeping = {name: value for name, value in standard.items() if name in _KEPT}
-        worth_keeping.update(eso)
-        # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
-        for name in [name for name, value in worth_keeping.items() if type(value) is int and abs(value) >= 1 << 53]:
-            del worth_keeping[name]
-        for name, value in worth_keeping.items() if kept else ():
-            kept.setdefault(name, value)
-        kept = kept or worth_keeping
-    return kept if len(kept) <= MAX_CARDS else dict(itertools.islice(kept.items(), MAX_CARDS))
+_date_obs = _text("DATE-OBS", "DATE_OBS")
+_mjd_obs = _number("MJD-OBS", "MJD_OBS", low=1.0, high=1e6)
+_archive_file = _text("ARCFILE", "ESO DP ID", "DP.ID", "DP_ID")
+_FACTS: dict[str, Callable[[Sequence[Header]], Any]] = {
+    "dp_id": lambda headers: _dp_id(_archive_file(headers)),
+    "object": _text("OBJECT", "ESO OBS TARG NAME"),
+    "instrument": _text("INSTRUME"),
+    "telescope": _text("TELESCOP"),
+    "ra_deg": _angle("RA", "RA_TARG", packed="ESO TEL TARG ALPHA", hours=True),
+    "dec_deg": _angle("DEC", "DEC_TARG", packed="ESO TEL TARG DELTA", hours=False),
+    "exposure_time_s": _number("EXPTIME", "EXPOSURE", "TEXPTIME", "ITIME", low=0.0, high=1e9),
+    "date_obs": _date_obs,
+    "mjd_obs": lambda headers: _mjd_obs(headers) or _mjd(_date_obs(headers)),
+    "proposal_id": _text("PROG_ID", "ESO OBS PROG ID"),
+    "filter": _text("FILTER", "FILTER1", "ESO INS FILT1 NAME", "ESO INS FILT NAME", "BAND"),
+    "snr": _number("SNR", low=-1e6, high=1e9),
+    "seeing_arcsec": _number(
+        "PSF_FWHM", "ESO TEL IA FWHM", "ESO TEL AMBI FWHM START", "ESO TEL AMBI FWHM", "SEEING", low=1e-3, high=60.0
+    ),
+    "product_category": _text("PRODCATG", "ESO PRO CATG"),
+    "wavelength_min_nm": _number("WAVELMIN", low=1e-6, high=1e12),
+    "wavelength_max_nm": _number("WAVELMAX", low=1e-6, high=1e12),
+}
+
+
+def _of_one(fact: Callable[[Sequence[Header]], Any]) -> Callable[[Header], Any]:
+    return lambda header: fact((header,))
+
+
+_OF_ONE = tuple(map(_of_one, _FACTS.values()))
+
+
+def _cards_worth_keeping(headers: Sequence[Header]) -> str:
+    """A JSON object of them; of a keyword in several headers the first."""
+    first, *others = (header.choose(_CHOICE, _as_json) for header in headers)
+    if others:
+        kept = dict(first)
+        for name, text in itertools.chain(*others):
+            kept.setdefault(name, text)
+        first = list(kept.items())
+    return f"{{{','.join([text for _, text in first[:MAX_CARDS]])}}}"
+
+
+def _as_json(name: str, value: CardValue) -> str | None:
+    # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
+    if type(value) is int and abs(value) >= 1 << 53:
+        return None
+    return f"{_ENCODER.encode(name)}:{_ENCODER.encode(value)}"

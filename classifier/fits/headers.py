@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, HeaderIndexer, find_end
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header, find_end
 from classifier.fits.errors import (
     DecompressionBombError,
     EmptyFileError,
@@ -17,6 +17,7 @@ from classifier.fits.errors import (
     TruncatedError,
     UnreadableError,
 )
+from classifier.fits.layouts import HeaderIndexer
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Buffer, refuse_foreign
 
@@ -90,14 +91,17 @@ def scan_hdus(buffer: Buffer, *, limits: Limits) -> tuple[Hdu, ...]:
             break
         if len(hdus) >= limits.hdus:
             raise ImplausibleSizeError(f"The file has more than {limits.hdus:,} header-data units.")
-        end = _find_end(buffer, position, limits=limits)
-        header_bytes += end - position
+        header = _indexer.expected(buffer, position, largest_bytes=limits.header_bytes)
+        if header is None:
+            header = _indexer.header(bytes(buffer[position : _find_end(buffer, position, limits=limits)]))
+        size = len(header) * CARD_BYTES
+        header_bytes += size
         if header_bytes > 16 * limits.header_bytes:
             raise ImplausibleSizeError(f"The headers together exceed {16 * limits.header_bytes:,} bytes.")
         hdu = _check_hdu(
-            _indexer.header(bytes(buffer[position:end])),
+            header,
             index=len(hdus),
-            data_offset=position + _padded(end + CARD_BYTES - position),
+            data_offset=position + _padded(size + CARD_BYTES),
             file_bytes=len(buffer),
             limits=limits,
         )
@@ -160,16 +164,10 @@ def _find_end(buffer: Buffer, start: int, *, limits: Limits) -> int:
 
 
 def _check_hdu(header: Header, *, index: int, data_offset: int, file_bytes: int, limits: Limits) -> Hdu:
-    for name in header.contradictions(_STRUCTURAL):
-        raise UnreadableError(f"The card {name} stands twice with different values.")
-    if index == 0 and header.get("SIMPLE") is not True:
-        raise NotFitsError("The SIMPLE card does not say that this is standard FITS.")
-    extension = "PRIMARY" if index == 0 else str(header.get("XTENSION") or "").strip().upper()
-    bitpix = _integer(header, "BITPIX")
-    if bitpix not in _BITPIX:
-        raise UnreadableError(f"BITPIX = {bitpix} is none of 8, 16, 32, 64, -32, -64.")
-    shape = _axes(header, "NAXIS")
-    data_bytes = _data_bytes(header, bitpix=bitpix, shape=shape, primary=index == 0)
+    announced: _Announced = header.recall(
+        ("announced", index == 0), _announced_by_primary if index == 0 else _announced_by_extension
+    )
+    extension, bitpix, shape, data_bytes, compressed = announced
     if data_bytes > _PLAUSIBLE_BYTES:
         raise ImplausibleSizeError(f"The header of HDU {index} announces {_short(data_bytes)} bytes of data.")
     if data_offset + data_bytes > file_bytes:
@@ -177,10 +175,36 @@ def _check_hdu(header: Header, *, index: int, data_offset: int, file_bytes: int,
         raise TruncatedError(
             f"The file ends {missing:,} bytes before the end of HDU {index}.", hint="Fetch the file again."
         )
-    compressed = extension == "BINTABLE" and header.get("ZIMAGE") is True
     if compressed:
         bitpix, shape = _expanded(header, data_bytes=data_bytes, limits=limits)
     return Hdu(index, extension, bitpix, shape, data_offset, data_bytes, compressed, header)
+
+
+# What `Hdu` calls so: extension, bitpix, shape, data_bytes, compressed; those of the table where compressed.
+_Announced = tuple[str, int, tuple[int, ...], int, bool]
+
+
+def _announced_by_primary(header: Header) -> _Announced:
+    return _announced(header, primary=True)
+
+
+def _announced_by_extension(header: Header) -> _Announced:
+    return _announced(header, primary=False)
+
+
+def _announced(header: Header, *, primary: bool) -> _Announced:
+    """What a header says of its data, as far as the header alone can be checked."""
+    for name in header.contradictions(_STRUCTURAL):
+        raise UnreadableError(f"The card {name} stands twice with different values.")
+    if primary and header.get("SIMPLE") is not True:
+        raise NotFitsError("The SIMPLE card does not say that this is standard FITS.")
+    extension = "PRIMARY" if primary else str(header.get("XTENSION") or "").strip().upper()
+    bitpix = _integer(header, "BITPIX")
+    if bitpix not in _BITPIX:
+        raise UnreadableError(f"BITPIX = {bitpix} is none of 8, 16, 32, 64, -32, -64.")
+    shape = _axes(header, "NAXIS")
+    data_bytes = _data_bytes(header, bitpix=bitpix, shape=shape, primary=primary)
+    return extension, bitpix, shape, data_bytes, extension == "BINTABLE" and header.get("ZIMAGE") is True
 
 
 def _integer(header: Header, name: str, default: int | None = None) -> int:

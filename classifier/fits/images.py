@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES
+from classifier.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, Header
 from classifier.fits.errors import UnreadableError
 from classifier.fits.headers import Hdu
 from classifier.fits.limits import Limits
@@ -141,14 +141,10 @@ class Scaling:
     """BSCALE, BZERO and BLANK (FITS 4.0, section 4.4.2.5)."""
 
     def __init__(self, hdu: Hdu) -> None:
-        self._integers = hdu.bitpix > 0
-        scale, zero = hdu.header.number("BSCALE"), hdu.header.number("BZERO")
-        self._scale = 1.0 if scale is None or scale == 0.0 else scale
-        self._zero = zero or 0.0
-        blank = hdu.header.get("BLANK")
+        self._scale, self._zero, blank, compressed_blank = hdu.header.recall("scaling", _scaling_told)
         if blank is None and hdu.compressed:
-            blank = hdu.header.get("ZBLANK")
-        self._blank = blank if self._integers and isinstance(blank, int) else None
+            blank = compressed_blank
+        self._blank = blank if hdu.bitpix > 0 and isinstance(blank, int) else None
 
     @property
     def blank_value(self) -> float | None:
@@ -166,13 +162,24 @@ class Scaling:
         return pixels
 
 
+def _scaling_told(header: Header) -> tuple[float, float, CardValue | None, CardValue | None]:
+    """BSCALE, BZERO, and what is a blank pixel in a plain and in a compressed image."""
+    scale = header.number("BSCALE")
+    scale = 1.0 if scale is None or scale == 0.0 else scale
+    return scale, header.number("BZERO") or 0.0, header.get("BLANK"), header.get("ZBLANK")
+
+
 def is_science_image(hdu: Hdu) -> bool:
     """Whether an HDU is an image of at least two axes and not a companion (variance, quality, weight)."""
     if not hdu.is_image or len(hdu.shape) < 2 or 0 in hdu.shape or min(hdu.shape[-2:]) < 2:
         return False
-    role = str(hdu.header.get("HDUCLAS2") or "").strip().upper()
-    name = str(hdu.header.get("EXTNAME") or "").strip()
-    return role not in {"ERROR", "QUALITY"} and _COMPANION.fullmatch(name) is None
+    return not hdu.header.recall("companion", _is_companion)
+
+
+def _is_companion(header: Header) -> bool:
+    role = str(header.get("HDUCLAS2") or "").strip().upper()
+    name = str(header.get("EXTNAME") or "").strip()
+    return role in {"ERROR", "QUALITY"} or _COMPANION.fullmatch(name) is not None
 
 
 @contextmanager

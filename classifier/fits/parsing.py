@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from classifier.fits.bands import find_bands
+from classifier.fits.cards import Header
 from classifier.fits.content import CutSpec, FitsContent
 from classifier.fits.cutting import take_cutouts
 from classifier.fits.errors import (
@@ -88,7 +89,7 @@ def _science_hdus(hdus: Sequence[Hdu]) -> list[Hdu]:
         NoFluxColumnError: There are tables only, and none with a flux over wavelength.
         NoScienceDataError: There is nothing of either kind.
     """
-    category = (hdus[0].header.text("PRODCATG") or "").upper()
+    category: str = hdus[0].header.recall("category", _category)
     images = [hdu for hdu in hdus if is_science_image(hdu)][:_MAX_IMAGES]
     if images and not category.startswith("SCIENCE.SPECTRUM"):
         return images
@@ -101,6 +102,10 @@ def _science_hdus(hdus: Sequence[Hdu]) -> list[Hdu]:
     if tables:
         raise NoFluxColumnError(_what_tables_hold(tables))
     raise NoScienceDataError("The file holds neither an image nor a spectrum with wavelengths.")
+
+
+def _category(header: Header) -> str:
+    return (header.text("PRODCATG") or "").upper()
 
 
 def _what_tables_hold(tables: Sequence[Hdu]) -> str:

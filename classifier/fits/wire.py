@@ -83,7 +83,7 @@ class Answers:
             ValueError: It holds a number that is none, and nothing was added.
         """
         spectrum = content.spectrum
-        cards = _ENCODER.encode(dict(content.facts.cards)).encode()
+        cards = content.facts.cards.text.encode()
         arrays: list[NDArray[Any] | None] = []
         for image in content.images:
             arrays += [image.plane, image.bands]

@@ -7,7 +7,6 @@ killed half-way leaves nothing behind and the job's next attempt does it all aga
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,7 @@ from django.conf import settings
 from django.db import DataError, transaction
 
 from classifier.errors import EsocsError
-from classifier.fits.content import CardsText, Cutout, CutSpec, FitsContent, Spectrum
+from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
 from classifier.fits.errors import FitsError, UnreadableError
 from classifier.fits.sandbox import FitsReader
 from classifier.shards import digest_of, write_shard
@@ -266,7 +265,7 @@ def _accepted(uri: str, path: Path, content: FitsContent) -> dict[str, Any]:
         "wavelength_max_nm": spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
         "signal_to_noise": facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
         "seeing_arcsec": facts.seeing_arcsec,
-        "header": facts.cards.text if isinstance(facts.cards, CardsText) else json.dumps(dict(facts.cards)),
+        "header": facts.cards.text,
     }
 
 
