@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from esocs.accounts.identity import (
     identity_from_token,
     identity_of_page,
 )
+from esocs.accounts.seals import identity_from_seal
 from esocs.accounts.throttling import client_address
 from esocs.panoptes.errors import ForeignOriginError
 
@@ -35,6 +37,14 @@ class IdentityAuthentication(BaseAuthentication):
         return "Bearer"
 
 
+class Means(Enum):
+    """By what an asker is known."""
+
+    TOKEN = auto()
+    SESSION = auto()
+    SEAL = auto()
+
+
 def identify(request: HttpRequest) -> tuple[Identity, str | None]:
     """Who asks, and the token by which, if it is one.
 
@@ -42,15 +52,34 @@ def identify(request: HttpRequest) -> tuple[Identity, str | None]:
         TokenInvalidError, TokenExpiredError: a token came and cannot be believed.
         ForeignOriginError: a cookie came with a write from a page of another site.
     """
+    token = _token_of(request)
+    if token is not None:
+        return identity_from_token(token), token
+    if request.method not in SAFE_METHODS:
+        refuse_foreign_origin(request)
+    return identity_from_session(request), None
+
+
+def identify_volunteer(request: HttpRequest) -> tuple[Identity, Means]:
+    """Who answers, and by what that is known: like `identify`, but a seal spares the session."""
+    token = _token_of(request)
+    if token is not None:
+        return identity_from_token(token), Means.TOKEN
+    refuse_foreign_origin(request)
+    sealed = identity_from_seal(request)
+    if sealed is not None:
+        return sealed, Means.SEAL
+    return identity_from_session(request), Means.SESSION
+
+
+def _token_of(request: HttpRequest) -> str | None:
     # The Zooniverse classifier sends an empty Authorization header for anonymous volunteers.
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme:
         if scheme.lower() != "bearer" or not token:
             raise TokenInvalidError("The Authorization header holds no bearer token.")
-        return identity_from_token(token.strip()), token
-    if request.method not in SAFE_METHODS:
-        refuse_foreign_origin(request)
-    return identity_from_session(request), None
+        return str(token.strip())
+    return None
 
 
 def refuse_foreign_origin(request: HttpRequest | Request) -> None:

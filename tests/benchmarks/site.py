@@ -98,7 +98,7 @@ def _cpu_s(process: psutil.Process) -> float:
 class KeepAlive:
     """One kept HTTP connection that does no more than it must: what the client spends, the server lacks.
 
-    Server headers are read as far as the callers need them: the status, the length of the body and the first cookie.
+    Server headers are read as far as the callers need them: the status, the length of the body and the cookies.
     """
 
     def __init__(self, port: int) -> None:
@@ -107,18 +107,18 @@ class KeepAlive:
         self._left = b""
 
     def request(self, method: str, path: str, headers: str = "", body: bytes = b"") -> tuple[int, bytes, str]:
-        """Status, body and cookie ("" when none is set) of an answer; `headers` are whole lines."""
+        """Status, body and cookies ("" when none is set) of an answer; `headers` are whole lines."""
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         self._socket.sendall(f"{method} {path}{self._head}{headers}{length}\r\n".encode() + body)
         head, _, rest = self._receive_until(b"\r\n\r\n").partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         fields = [line.partition(":") for line in lines[1:]]
         announced = int(next(value for name, _, value in fields if name.lower() == "content-length"))
-        cookie = next((value.strip() for name, _, value in fields if name.lower() == "set-cookie"), "")
+        cookies = [value.strip().partition(";")[0] for name, _, value in fields if name.lower() == "set-cookie"]
         while len(rest) < announced:
             rest += self._receive()
         content, self._left = rest[:announced], rest[announced:]
-        return int(lines[0].split(" ", 2)[1]), content, cookie.partition(";")[0]
+        return int(lines[0].split(" ", 2)[1]), content, "; ".join(cookies)
 
     def close(self) -> None:
         """End the connection."""

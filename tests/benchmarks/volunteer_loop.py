@@ -179,7 +179,7 @@ def count_statements(workflow_id: int, project_id: int) -> int:
 
 
 class Labeller:
-    """A volunteer's browser: a cookie, the page's queue, and an answer at once."""
+    """A volunteer's browser: its cookies, the page's queue, and an answer at once."""
 
     def __init__(self, *, seed: int, workflow_id: int, project_id: int) -> None:
         from esocs.web.views.classify import QUEUE_DEPTH, REFILL_FROM
@@ -187,7 +187,7 @@ class Labeller:
         self._depth, self._refill_from = QUEUE_DEPTH, REFILL_FROM
         self._ids = {"workflow_id": workflow_id, "project_id": project_id}
         self._dice = random.Random(seed)
-        self._cookie = ""
+        self._cookies: dict[str, str] = {}
         self._queue: deque[str] = deque()
 
     def __call__(self, connection: KeepAlive) -> None:
@@ -198,18 +198,28 @@ class Labeller:
         # Nine in ten are right, so subjects reach a consensus and retire as they do in a campaign.
         value = int(subject_id) % 6 if self._dice.random() < 0.9 else self._dice.randrange(6)
         body = classification(subject_id=subject_id, value=value, **self._ids)
-        headers = f"{JSON_BODY}Cookie: {self._cookie}\r\nIdempotency-Key: {uuid.uuid4().hex}\r\n"
+        headers = f"{JSON_BODY}{self._cookie_line()}Idempotency-Key: {uuid.uuid4().hex}\r\n"
         missing = self._depth - len(self._queue)
         refill = f"?refill={missing}&held={','.join(self._queue)}" if missing >= self._refill_from else ""
-        answer = _expect(201, connection.request("POST", f"/api/classifications{refill}", headers, body))
+        answered = connection.request("POST", f"/api/classifications{refill}", headers, body)
+        self._keep_cookies(answered[2])
+        answer = _expect(201, answered)
         self._queue.extend(each["id"] for each in answer["meta"].get("subjects", ()))
 
     def _start(self, connection: KeepAlive) -> None:
         path = f"/api/subjects/queued?workflow_id={self._ids['workflow_id']}&page_size={self._depth}"
-        answered = connection.request("GET", path, f"Cookie: {self._cookie}\r\n" if self._cookie else "")
-        self._cookie = answered[2] or self._cookie
+        answered = connection.request("GET", path, self._cookie_line())
+        self._keep_cookies(answered[2])
         self._queue.extend(each["id"] for each in _expect(200, answered)["subjects"])
         assert self._queue, "no subject is left: use a smaller --size"
+
+    def _cookie_line(self) -> str:
+        kept = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        return f"Cookie: {kept}\r\n" if kept else ""
+
+    def _keep_cookies(self, answered: str) -> None:
+        if answered:
+            self._cookies |= dict(each.split("=", 1) for each in answered.split("; "))
 
 
 class BareLabeller:

@@ -13,11 +13,12 @@ from django.http import HttpRequest, HttpResponse
 
 from classifier.errors import EsocsError
 from esocs.accounts.identity import Identity, ensure_volunteer
+from esocs.accounts.seals import set_seal
 from esocs.accounts.services import hash_ip
 from esocs.accounts.throttling import client_address
 from esocs.crowd.services import Recorded, Refill, Submission
 from esocs.panoptes.access import OpenWorkflow, open_workflow
-from esocs.panoptes.authentication import identify
+from esocs.panoptes.authentication import Means, identify_volunteer
 from esocs.panoptes.documents import Document, envelope, queued_subject_document, recorded_document
 from esocs.panoptes.errors import InvalidRequestError, answer_error, unsupported_media_type
 from esocs.panoptes.parameters import read_count
@@ -43,7 +44,7 @@ def classify(request: HttpRequest) -> HttpResponse:
 
 def _classify(request: HttpRequest) -> HttpResponse:
     site = site_of(request)  # first of all: it refuses a host that is not ours
-    identity, _ = identify(request)
+    identity, means = identify_volunteer(request)
     sent = read_classification(_read_body(request))
     key = read_idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
     query = _read_query(request)
@@ -84,7 +85,10 @@ def _classify(request: HttpRequest) -> HttpResponse:
     headers = {"Location": f"{site}/api{document['href']}", "ETag": etag_of(content)}
     if not recorded.created:
         headers["Idempotency-Replayed"] = "true"
-    return HttpResponse(content, content_type=MEDIA_TYPE, status=201, headers=headers)
+    response = HttpResponse(content, content_type=MEDIA_TYPE, status=201, headers=headers)
+    if means is Means.SESSION:
+        set_seal(request, response, identity)
+    return response
 
 
 def _next(
