@@ -229,8 +229,14 @@ class Header:
                 self._memory.place(name, self._index.rows_of(start, self._block, self._size))
         self._parsed.update(dict.fromkeys(self._offsets) | _values_from(self._block, places))
 
-    def choose(self, choice: Choice, convert: Callable[[str, CardValue], str | None]) -> list[tuple[str, str]]:
+    def choose(self, choice: Choice, convert: Callable[[str, CardValue], str | None]) -> dict[str, str]:
         """The chosen keywords that have values, and what both are converted to, unless it is None."""
+        texts = self.choose_texts(choice, convert)
+        chosen = self._index.choose(choice, self._block, self._size)
+        return {name: text for (name, _), text in zip(chosen, texts, strict=True) if text is not None}
+
+    def choose_texts(self, choice: Choice, convert: Callable[[str, CardValue], str | None]) -> list[str | None]:
+        """The same without the keywords, None for one without a value; to be read before another header comes."""
         chosen = self._index.choose(choice, self._block, self._size)
 
         def find(number: int) -> str | None:
@@ -239,10 +245,8 @@ class Header:
             return None if value is None else convert(name, value)
 
         if self._memory is None:
-            texts = [find(number) for number in range(len(chosen))]
-        else:
-            texts = self._memory.recall((choice, convert), len(chosen), find)
-        return [(name, text) for (name, _), text in zip(chosen, texts, strict=True) if text is not None]
+            return [find(number) for number in range(len(chosen))]
+        return self._memory.recall((choice, convert), len(chosen), find)
 
     def _first_value(self, places: list[_Place]) -> CardValue | None:
         for _, equals, end in places:

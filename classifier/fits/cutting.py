@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +30,28 @@ from classifier.fits.headers import Hdu
 from classifier.fits.images import OnePlane, Scaling, mean_plane, open_images
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Stored
-from classifier.fits.wcs import CelestialWcs, celestial_wcs, local_sky
+from classifier.fits.wcs import CelestialWcs, LocalSky, celestial_wcs, local_sky
 
 # Up to this many times the cut-out's side a target is cut out; in larger frames it would be a guess.
 TARGET_FRAME_RATIO = 4
+
+
+class _Told(NamedTuple):
+    """What an image's header tells of it, for all of its cut-outs."""
+
+    wcs: CelestialWcs | None
+    extension_name: str
+    unit: str
+    saturation_level: float | None
+
+
+def _told(header: Header) -> _Told:
+    return _Told(
+        celestial_wcs(header),
+        header.text("EXTNAME") or "",
+        header.text("BUNIT") or "",
+        header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,11 @@ class _Frame:
 
     hdu: Hdu
     sources: tuple[PixelSource, ...]
-    wcs: CelestialWcs | None
+    told: _Told
+
+    @property
+    def wcs(self) -> CelestialWcs | None:
+        return self.told.wcs
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,8 +130,7 @@ def _open_frames(
     with open_images(stored, hdus, limits=limits) as images:
         if bands is None:
             yield [
-                _Frame(hdu, (image,), hdu.header.recall("wcs", celestial_wcs))
-                for hdu, image in zip(hdus, images, strict=True)
+                _Frame(hdu, (image,), hdu.header.recall("told", _told)) for hdu, image in zip(hdus, images, strict=True)
             ]
             return
         by_index = {hdu.index: image for hdu, image in zip(hdus, images, strict=True)}
@@ -115,7 +138,7 @@ def _open_frames(
             by_index[band.hdu.index] if band.plane is None else OnePlane(by_index[band.hdu.index], band.plane)
             for band in bands
         )
-        yield [_Frame(hdus[0], sources, hdus[0].header.recall("wcs", celestial_wcs))]
+        yield [_Frame(hdus[0], sources, hdus[0].header.recall("told", _told))]
 
 
 def _cuts_at(frames: Sequence[_Frame], spec: CutSpec) -> Iterator[Cutout]:
@@ -171,32 +194,33 @@ def _cutout(
     scale: int,
     edge: bool,
 ) -> Cutout:
-    hdu, wcs = frame.hdu, frame.wcs
+    told = frame.told
     square = squares[0] if len(squares) == 1 else mean_plane(squares)
+    size_px = square.shape[0]
     extremes = find_extremes(square)
     background, noise = measure_sky(square, complete=extremes is not None)
     missing = 0 if extremes is not None else square.size - int(np.count_nonzero(np.isfinite(square)))
-    sky = None if wcs is None else wcs.to_sky(*centre)
+    place = _NOWHERE if told.wcs is None else _place(told.wcs, centre, corner, scale, size_px)
     return Cutout(
         plane=normalise_plane(square, background=background, noise=noise, extremes=extremes),
         bands=None if len(squares) == 1 else np.stack([_in_own_noise(band) for band in squares]),
-        hdu=hdu.index,
-        extension_name=hdu.header.recall("EXTNAME", _extension_name),
+        hdu=frame.hdu.index,
+        extension_name=told.extension_name,
         position_index=position_index,
         x_px=centre[0],
         y_px=centre[1],
-        ra_deg=None if sky is None else sky[0],
-        dec_deg=None if sky is None else sky[1],
-        sky=None if wcs is None else local_sky(wcs, corner=corner, scale=scale, size_px=square.shape[0]),
-        size_px=square.shape[0],
+        ra_deg=place.ra_deg,
+        dec_deg=place.dec_deg,
+        sky=place.sky,
+        size_px=size_px,
         scale=scale,
-        pixel_scale_arcsec=None if wcs is None else wcs.pixel_scale_arcsec * scale,
+        pixel_scale_arcsec=place.pixel_scale_arcsec,
         background=background,
         noise=noise,
-        unit=hdu.header.recall("BUNIT", _unit),
+        unit=told.unit,
         saturated_share=saturated_share(
             square,
-            saturation_level=_saturation_level(hdu),
+            saturation_level=_saturation_level(frame),
             background=background,
             noise=noise,
             top=extremes and extremes[1],
@@ -206,26 +230,34 @@ def _cutout(
     )
 
 
+class _Place(NamedTuple):
+    """Where a cut-out lies on the sky, as `Cutout` calls it."""
+
+    ra_deg: float | None
+    dec_deg: float | None
+    sky: LocalSky | None
+    pixel_scale_arcsec: float | None
+
+
+_NOWHERE = _Place(None, None, None, None)
+
+
+@lru_cache(maxsize=8)
+def _place(wcs: CelestialWcs, centre: tuple[float, float], corner: tuple[int, int], scale: int, size_px: int) -> _Place:
+    """Of a series of exposures of one field, and of the frames of one detector, it is often the same."""
+    ra_deg, dec_deg = wcs.to_sky(*centre) or (None, None)
+    sky = local_sky(wcs, corner=corner, scale=scale, size_px=size_px)
+    return _Place(ra_deg, dec_deg, sky, wcs.pixel_scale_arcsec * scale)
+
+
 def _in_own_noise(band: NDArray[np.float32]) -> NDArray[np.float16]:
     background, noise = measure_sky(band)
     return normalise_plane(band, background=background, noise=noise)
 
 
-def _extension_name(header: Header) -> str:
-    return header.text("EXTNAME") or ""
-
-
-def _unit(header: Header) -> str:
-    return header.text("BUNIT") or ""
-
-
-def _saturation_level(hdu: Hdu) -> float | None:
-    level: float | None = hdu.header.recall("saturation", _saturation_told)
+def _saturation_level(frame: _Frame) -> float | None:
+    level, hdu = frame.told.saturation_level, frame.hdu
     if level is None and hdu.bitpix in {8, 16} and not hdu.compressed:
         ceiling = 255 if hdu.bitpix == 8 else 32767
         level = float(Scaling(hdu).apply(np.array([ceiling]))[0])
     return level
-
-
-def _saturation_told(header: Header) -> float | None:
-    return header.number("SATURATE", "SATLEVEL", "ESO DET OUT1 SATURATE", "ABMAGSAT_ADU")

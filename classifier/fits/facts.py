@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from classifier.fits.cards import CardValue, Choice, Header, as_number
@@ -175,13 +175,15 @@ _OF_ONE = tuple(map(_of_one, _FACTS.values()))
 
 def _cards_worth_keeping(headers: Sequence[Header]) -> str:
     """A JSON object of them; of a keyword in several headers the first."""
-    first, *others = (header.choose(_CHOICE, _as_json) for header in headers)
-    if others:
-        kept = dict(first)
-        for name, text in itertools.chain(*others):
-            kept.setdefault(name, text)
-        first = list(kept.items())
-    return f"{{{','.join([text for _, text in first[:MAX_CARDS]])}}}"
+    if len(headers) == 1:
+        texts: Iterable[str] = filter(None, headers[0].choose_texts(_CHOICE, _as_json))
+    else:
+        kept: dict[str, str] = {}
+        for header in headers:
+            for name, text in header.choose(_CHOICE, _as_json).items():
+                kept.setdefault(name, text)
+        texts = kept.values()
+    return f"{{{','.join(itertools.islice(texts, MAX_CARDS))}}}"
 
 
 def _as_json(name: str, value: CardValue) -> str | None:

@@ -30,6 +30,7 @@ _MAP_FROM_BYTES = 4 * MIB
 _CHUNK_BYTES = MIB
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
+_BEGINNING = b"SIMPLE  ="
 _FOREIGN = {
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
@@ -82,17 +83,23 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
     with _opened(path) as descriptor:
         raw = _load(descriptor, limits=limits)
         try:
-            refuse_foreign(bytes(raw[:1024]))
-            stored = Stored(raw, raw)
-            if raw[:2] == b"\x1f\x8b":
-                stored = Stored(decompress(raw, limits=limits), raw)
-                refuse_foreign(bytes(stored.buffer[:1024]))
-            if stored.buffer[:9] != b"SIMPLE  =":
-                raise NotFitsError("The file does not begin with the SIMPLE card of FITS.")
-            yield stored
+            yield Stored(_fits_bytes(raw, limits=limits), raw)
         finally:
             if isinstance(raw, mmap.mmap):
                 _close_map(raw)
+
+
+def _fits_bytes(raw: Buffer, *, limits: Limits) -> Buffer:
+    """The file's bytes, decompressed; they begin as FITS."""
+    if raw[:9] == _BEGINNING:
+        return raw
+    refuse_foreign(bytes(raw[:1024]))
+    if raw[:2] == b"\x1f\x8b":
+        raw = decompress(raw, limits=limits)
+        refuse_foreign(bytes(raw[:1024]))
+    if raw[:9] != _BEGINNING:
+        raise NotFitsError("The file does not begin with the SIMPLE card of FITS.")
+    return raw
 
 
 @contextmanager

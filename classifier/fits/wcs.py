@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -46,7 +47,7 @@ class LocalSky(NamedTuple):
     tolerance_px: float
 
 
-class CelestialWcs(Protocol):
+class CelestialWcs(Hashable, Protocol):
     """Right ascension and declination (degrees) to 0-based pixels and back."""
 
     def to_pixel(self, ra_deg: float, dec_deg: float) -> tuple[float, float] | None:

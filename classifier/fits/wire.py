@@ -1,7 +1,8 @@
 """Frames between the reader and its children: a batch's requests one way, parts of its answers the other.
 
-A frame has three parts: its head, JSON; texts that are passed on as they are; and arrays that found no room in the
-shared memory (``classifier.fits.block``). Everything is checked on arrival.
+A frame has three parts: its head, JSON; texts that are passed on as they are, each with the numbers of its cut-outs
+packed behind it; and arrays that found no room in the shared memory (``classifier.fits.block``). Everything is checked
+on arrival.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import dataclasses
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -33,14 +36,23 @@ def _fields(kind: type[Any], *apart: str) -> tuple[str, ...]:
 
 _FACTS = _fields(HeaderFacts, "cards")
 _CUTOUT_ARRAYS = ("plane", "bands")
-_CUTOUT = _fields(Cutout, *_CUTOUT_ARRAYS)
+# The numbers of a cut-out in the order in which they travel; of those that may be missing NaN says so.
+_ALWAYS, _SOMETIMES, _SKY = 10, 4, len(LocalSky._fields)
+_NUMBERS = struct.Struct(f"<{_ALWAYS + _SOMETIMES + _SKY}d")
+_NO_SKY = (None,) * _SKY
 _SPECTRUM_ARRAYS = ("plane", "wavelength_nm", "flux", "error")
 _SPECTRUM = _fields(Spectrum, *_SPECTRUM_ARRAYS)
 
 
 def encode_file(path: str, spec: CutSpec) -> str:
     """One file of a batch's request."""
-    return _ENCODER.encode((path, spec.size_px, spec.positions))
+    asked = _anywhere(spec.size_px) if spec.positions is None else _ENCODER.encode((spec.size_px, spec.positions))[1:]
+    return f"[{_ENCODER.encode(path)},{asked}"
+
+
+@lru_cache(maxsize=16)
+def _anywhere(size_px: int) -> str:
+    return _ENCODER.encode((size_px, None))[1:]
 
 
 def encode_requests(slot: int, files: Sequence[str]) -> bytes:
@@ -90,31 +102,25 @@ class Answers:
         if spectrum is not None:
             arrays += [getattr(spectrum, name) for name in _SPECTRUM_ARRAYS]
         # The numbers first: only then is it certain that this file's arrays take room.
-        plain = _ENCODER.encode(
-            (
-                content.kind,
-                [getattr(content.facts, name) for name in _FACTS],
-                len(cards),
-                content.sha256,
-                content.size_bytes,
-                content.width_px,
-                content.height_px,
-                [[getattr(image, name) for name in _CUTOUT] for image in content.images],
-                None if spectrum is None else [getattr(spectrum, name) for name in _SPECTRUM],
-            )
+        numbers = [_packed(image) for image in content.images]
+        facts = ",".join([_text_of(getattr(content.facts, name)) for name in _FACTS])
+        names = ",".join([_names_of(image.extension_name, image.unit) for image in content.images])
+        told = "null" if spectrum is None else _ENCODER.encode([getattr(spectrum, name) for name in _SPECTRUM])
+        plain = (
+            f'["{content.kind}",[{facts}],{len(cards)},"{content.sha256}",{content.size_bytes},'
+            f"{_text_of(content.width_px)},{_text_of(content.height_px)},[{names}],{told}]"
         )
         there = [array for array in arrays if array is not None]
         put = self._put_shared if self._slot.has_room(there) else self._put_apart
         described = [
-            [None if (array := getattr(image, name)) is None else put(array) for name in _CUTOUT_ARRAYS]
-            for image in content.images
-        ]
-        if spectrum is not None:
-            described.append(
-                [None if (array := getattr(spectrum, name)) is None else put(array) for name in _SPECTRUM_ARRAYS]
+            f"[{','.join(['null' if (array := getattr(image, name)) is None else put(array) for name in names])}]"
+            for image, names in (
+                *((image, _CUTOUT_ARRAYS) for image in content.images),
+                *(() if spectrum is None else ((spectrum, _SPECTRUM_ARRAYS),)),
             )
-        self._heads.append(f"[{plain},{_ENCODER.encode(described)}]")
-        self._texts.append(cards)
+        ]
+        self._heads.append(f"[{plain},[{','.join(described)}]]")
+        self._texts += [cards, *numbers]
         self.size_bytes += len(plain) + len(cards)
 
     def refuse(self, error: FitsError) -> None:
@@ -133,19 +139,56 @@ class Answers:
         self._parts: list[bytes] = []
         self._length = self.size_bytes = 0
 
-    def _put_shared(self, array: NDArray[Any]) -> list[Any]:
+    def _put_shared(self, array: NDArray[Any]) -> str:
         """[dtype, shape, offset in the slot]."""
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        return [little_endian.dtype.str, array.shape, self._slot.put(little_endian)]
+        return f"{_shape_of(little_endian.dtype.str, array.shape)}{self._slot.put(little_endian)}]"
 
-    def _put_apart(self, array: NDArray[Any]) -> list[Any]:
+    def _put_apart(self, array: NDArray[Any]) -> str:
         """[dtype, shape, offset in the frame's body, that it lies there]."""
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        described = [little_endian.dtype.str, array.shape, self._length, True]
+        described = f"{_shape_of(little_endian.dtype.str, array.shape)}{self._length},true]"
         self._parts.append(little_endian.tobytes())
         self._length += array.nbytes
         self.size_bytes += array.nbytes
         return described
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _text_of(value: str | float | None) -> str:
+    """A fact as JSON: those of one instrument's files are mostly the same."""
+    return _ENCODER.encode(value)
+
+
+@lru_cache(maxsize=64)
+def _names_of(extension_name: str, unit: str) -> str:
+    return _ENCODER.encode((extension_name, unit))
+
+
+@lru_cache(maxsize=64)
+def _shape_of(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"{_ENCODER.encode((dtype, shape))[:-1]},"
+
+
+def _packed(image: Cutout) -> bytes:
+    """The numbers of a cut-out.
+
+    Raises:
+        ValueError: One of them is none.
+    """
+    always = (
+        *(image.x_px, image.y_px, image.background, image.noise, image.saturated_share, image.missing_share),
+        *(image.hdu, image.size_px, image.scale, image.edge),
+    )
+    position = image.position_index
+    sometimes = (image.ra_deg, image.dec_deg, image.pixel_scale_arcsec, position, *(image.sky or _NO_SKY))
+    if not all(map(isfinite, always)) or not all(map(isfinite, filter(_is_there, sometimes))):
+        raise ValueError("A number of the cut-out is not finite.")
+    return _NUMBERS.pack(*always, *[nan if value is None else value for value in sometimes])
+
+
+def _is_there(value: float | None) -> bool:
+    return value is not None
 
 
 def decode_answers(
@@ -170,19 +213,39 @@ def _decoded(answers: Iterator[Any], texts: bytes, arrays: _Arrays) -> Iterator[
             kind = FITS_ERRORS.get(answer["error"], UnreadableError)
             yield kind(str(answer["message"])[:1000], hint=str(answer["hint"])[:1000])
             continue
-        (kind_name, facts, cards_bytes, sha256, size_bytes, width_px, height_px, images, spectrum), described = answer
+        (kind_name, facts, cards_bytes, sha256, size_bytes, width_px, height_px, names, spectrum), described = answer
         cards = CardsText(texts[start : start + cards_bytes].decode())
         start += cards_bytes
+        images = []
+        for (extension_name, unit), places in zip(names, described, strict=False):
+            images.append(arrays.cutout(_unpacked(texts, start), places, extension_name=extension_name, unit=unit))
+            start += _NUMBERS.size
         yield FitsContent(
             kind=kind_name,
             facts=HeaderFacts(**dict(zip(_FACTS, facts, strict=True)), cards=cards),
             sha256=sha256,
             size_bytes=size_bytes,
-            images=tuple(map(arrays.cutout, images, described)),
+            images=tuple(images),
             spectrum=None if spectrum is None else arrays.spectrum(spectrum, described[-1]),
             width_px=width_px,
             height_px=height_px,
         )
+
+
+def _unpacked(texts: bytes, start: int) -> tuple[Any, ...]:
+    """The numbers of a cut-out, None for those that are missing.
+
+    Raises:
+        ValueError: They are not all there.
+    """
+    if start + _NUMBERS.size > len(texts):
+        raise ValueError(start)
+    numbers = _NUMBERS.unpack_from(texts, start)
+    if not all(map(isfinite, numbers)):
+        numbers = tuple(None if value != value else value for value in numbers)  # noqa: PLR0124 - true of NaN alone
+        if None in numbers[:_ALWAYS] or not all(map(isfinite, filter(_is_there, numbers))):
+            raise ValueError("A number of a cut-out is none.")
+    return numbers
 
 
 class _Arrays:
@@ -191,15 +254,33 @@ class _Arrays:
     def __init__(self, *, block: SharedBlock, slot: int, body: bytes) -> None:
         self._block, self._slot, self._body = block, slot, body
 
-    def cutout(self, plain: Sequence[Any], described: Sequence[Any]) -> Cutout:
-        values = dict(zip(_CUTOUT, plain, strict=True))
-        sky = values["sky"]
-        if sky is not None:
-            values["sky"] = LocalSky(*map(float, sky))
+    def cutout(self, numbers: Sequence[Any], described: Sequence[Any], *, extension_name: str, unit: str) -> Cutout:
+        always, (ra_deg, dec_deg, pixel_scale_arcsec, position, *sky) = numbers[:_ALWAYS], numbers[_ALWAYS:]
+        x_px, y_px, background, noise, saturated_share, missing_share, hdu, size_px, scale, edge = always
         plane, bands = map(self._array, described)
         if plane is None:
             raise ValueError("A cut-out has no plane.")
-        return Cutout(**values, plane=plane, bands=bands)
+        return Cutout(
+            plane=plane,
+            bands=bands,
+            hdu=int(hdu),
+            extension_name=str(extension_name),
+            position_index=None if position is None else int(position),
+            x_px=x_px,
+            y_px=y_px,
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
+            sky=None if None in sky else LocalSky(*sky),
+            size_px=int(size_px),
+            scale=int(scale),
+            pixel_scale_arcsec=pixel_scale_arcsec,
+            background=background,
+            noise=noise,
+            unit=str(unit),
+            saturated_share=saturated_share,
+            missing_share=missing_share,
+            edge=bool(edge),
+        )
 
     def spectrum(self, plain: Sequence[Any], described: Sequence[Any]) -> Spectrum:
         arrays = map(self._array, described)

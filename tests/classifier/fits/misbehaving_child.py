@@ -76,7 +76,8 @@ class Forging(Answers):
     def add(self, content: FitsContent) -> None:
         super().add(content)
         if content.facts.object == "forged":
-            self._texts[-1] = b"}" * len(self._texts[-1])
+            cards = -1 - len(content.images)
+            self._texts[cards] = b"}" * len(self._texts[cards])
 
 
 if __name__ == "__main__":

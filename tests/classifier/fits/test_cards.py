@@ -129,7 +129,7 @@ def test_all_values_are_those_that_are_given_one_by_one(lines: list[str]) -> Non
     long_names = {name: value for name, value in values.items() if len(name) > 8 or " " in name or name in header}
     assert {name: header.get(name) for name in long_names} == long_names
     everything = Choice(standard=frozenset(values), eso=re.compile(rb"HIERARCH (ESO [^=]*)="))
-    chosen = dict(header.choose(everything, lambda name, value: repr(value)))
+    chosen = header.choose(everything, lambda name, value: repr(value))
     standard = {name: value for name, value in values.items() if name in header and name in chosen}
     assert {name: chosen[name] for name in values if name in chosen} == {
         name: repr(value) for name, value in values.items() if name in chosen
