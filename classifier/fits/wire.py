@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite, nan
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ _NUMBERS = struct.Struct(f"<{_ALWAYS + _SOMETIMES + _SKY}d")
 _NO_SKY = (None,) * _SKY
 _SPECTRUM_ARRAYS = ("plane", "wavelength_nm", "flux", "error")
 _SPECTRUM = _fields(Spectrum, *_SPECTRUM_ARRAYS)
+
+
+def _types(kind: type[Any], names: Sequence[str]) -> tuple[frozenset[type[Any]], ...]:
+    hints = get_type_hints(kind)
+    return tuple(frozenset(get_args(hints[name]) or (hints[name],)) for name in names)
+
+
+_FACT_TYPES, _SPECTRUM_TYPES = _types(HeaderFacts, _FACTS), _types(Spectrum, _SPECTRUM)
 
 
 def encode_file(path: str, spec: CutSpec) -> str:
@@ -214,6 +222,8 @@ def _decoded(answers: Iterator[Any], texts: bytes, arrays: _Arrays) -> Iterator[
             yield kind(str(answer["message"])[:1000], hint=str(answer["hint"])[:1000])
             continue
         (kind_name, facts, cards_bytes, sha256, size_bytes, width_px, height_px, names, spectrum), described = answer
+        _check(facts, _FACT_TYPES)
+        _check((kind_name, sha256, size_bytes, width_px, height_px), _CONTENT_TYPES)
         cards = CardsText(texts[start : start + cards_bytes].decode())
         start += cards_bytes
         images = []
@@ -230,6 +240,22 @@ def _decoded(answers: Iterator[Any], texts: bytes, arrays: _Arrays) -> Iterator[
             width_px=width_px,
             height_px=height_px,
         )
+
+
+_LENGTH = frozenset({int, type(None)})
+_CONTENT_TYPES = (frozenset({str}), frozenset({str}), frozenset({int}), _LENGTH, _LENGTH)
+
+
+def _check(values: Sequence[Any], types: Sequence[frozenset[type[Any]]]) -> None:
+    """That values are of their types, numbers finite and texts what a database can hold.
+
+    Raises:
+        ValueError: They are not.
+    """
+    for value, allowed in zip(values, types, strict=True):
+        kind = type(value)
+        if kind not in allowed or (kind is float and not isfinite(value)) or (kind is str and not value.isprintable()):
+            raise ValueError(f"{value!r:.40} is no {allowed}.")
 
 
 def _unpacked(texts: bytes, start: int) -> tuple[Any, ...]:
@@ -283,6 +309,7 @@ class _Arrays:
         )
 
     def spectrum(self, plain: Sequence[Any], described: Sequence[Any]) -> Spectrum:
+        _check(plain, _SPECTRUM_TYPES)
         arrays = map(self._array, described)
         return Spectrum(
             **dict(zip(_SPECTRUM, plain, strict=True)),

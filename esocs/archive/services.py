@@ -23,6 +23,7 @@ from classifier.errors import EsocsError
 from classifier.fits.content import Cutout, CutSpec, FitsContent, Spectrum
 from classifier.fits.errors import FitsError, UnreadableError
 from classifier.fits.sandbox import FitsReader
+from classifier.fits.wcs import LocalSky
 from classifier.shards import digest_of, write_shard
 from esocs.archive import queries, rules
 from esocs.archive.insertion import insert_rows
@@ -183,6 +184,18 @@ def ingest_files(
     return write
 
 
+# Of a product, in the order of the rows below; and what is left of it where it is refused.
+_IDENTITY = ("uri", "dp_id", "sha256", "size_bytes")
+_PRODUCT = (
+    *_IDENTITY,
+    *("kind", "object_name", "instrument", "telescope", "product_category", "proposal_id", "filter_name"),
+    *("ra_deg", "dec_deg", "exposure_time_s", "observed_at", "wavelength_min_nm", "wavelength_max_nm"),
+    *("signal_to_noise", "seeing_arcsec", "header"),
+)
+_REFUSED = (*_IDENTITY, "error_code", "error_detail")
+_Row = tuple[Any, ...]
+
+
 def _write_products(*, batch_id: int, outcomes: list[_Read]) -> dict[str, int]:
     """One row a file. Uniqueness is the database's: whoever comes second with the same content is the duplicate.
 
@@ -192,20 +205,20 @@ def _write_products(*, batch_id: int, outcomes: list[_Read]) -> dict[str, int]:
     good = [_accepted(o.uri, o.path, o.content) for o in outcomes if o.content]
     same = {"batch_id": batch_id, "state": Product.State.INGESTED}
     stored, damaged = _insert_accepted(good, same)
-    rest = [row for row in good if row["uri"] not in stored]
+    rest = [row for row in good if row[0] not in stored]
     if rest:
         # Of these another job may have been the first to write the very same file.
-        there = Product.objects.filter(uri__in=[row["uri"] for row in rest], state=Product.State.INGESTED)
+        there = Product.objects.filter(uri__in=[row[0] for row in rest], state=Product.State.INGESTED)
         stored |= dict(there.values_list("uri", "id"))
-    refused = [_duplicate(row) for row in rest if row["uri"] not in stored and row["uri"] not in damaged]
-    refused += [_damaged(row) for row in rest if row["uri"] in damaged]
+    refused = [_duplicate(row) for row in rest if row[0] not in stored and row[0] not in damaged]
+    refused += [_damaged(row) for row in rest if row[0] in damaged]
     refused += [_rejected(o.uri, o.path, o.error) for o in outcomes if o.error]
     same["state"] = Product.State.REJECTED
-    insert_rows(Product, refused, same=same, ignore_conflicts=True)
+    insert_rows(Product, _REFUSED, refused, same=same, ignore_conflicts=True)
     return stored
 
 
-def _insert_accepted(rows: list[dict[str, Any]], same: dict[str, Any]) -> tuple[dict[str, int], set[str]]:
+def _insert_accepted(rows: list[_Row], same: dict[str, Any]) -> tuple[dict[str, int], set[str]]:
     """Insert what was read, as far as its place is free.
 
     The header comes as the text that the reading process sent. One that a hostile file has taken over may send
@@ -215,13 +228,13 @@ def _insert_accepted(rows: list[dict[str, Any]], same: dict[str, Any]) -> tuple[
         Address → id of what was inserted, and the addresses of what the database cannot take.
     """
 
-    def insert(rows: list[dict[str, Any]]) -> dict[str, int]:
+    def insert(rows: list[_Row]) -> dict[str, int]:
         with transaction.atomic():
             inserted = insert_rows(
                 Product,
+                _PRODUCT,
                 rows,
                 same=same,
-                texts=["header"],
                 ignore_conflicts=True,
                 now=["ingested_at"],
                 returning=["uri", "id"],
@@ -231,64 +244,60 @@ def _insert_accepted(rows: list[dict[str, Any]], same: dict[str, Any]) -> tuple[
     try:
         return insert(rows), set()
     except DataError:
-        damaged = {row["uri"] for row in rows if not rules.is_header_text(row["header"])}
+        damaged = {row[0] for row in rows if not rules.is_header_text(row[-1])}
         if not damaged:
             raise
-        return insert([row for row in rows if row["uri"] not in damaged]), damaged
+        return insert([row for row in rows if row[0] not in damaged]), damaged
 
 
-def _damaged(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("uri", "dp_id", "sha256", "size_bytes")}
-    return kept | {"error_code": UnreadableError.code, "error_detail": "The file's header makes no sense."}
+def _damaged(row: _Row) -> _Row:
+    return (*row[: len(_IDENTITY)], UnreadableError.code, "The file's header makes no sense.")
 
 
-def _accepted(uri: str, path: Path, content: FitsContent) -> dict[str, Any]:
+def _accepted(uri: str, path: Path, content: FitsContent) -> _Row:
+    """The values of `_PRODUCT`."""
     facts, spectrum = content.facts, content.spectrum
     observed_at = rules.observation_time(facts)
-    return {
-        "uri": uri,
-        "dp_id": rules.identify(facts, path)[:200],
-        "kind": content.kind,
-        "sha256": content.sha256,
-        "size_bytes": content.size_bytes,
-        "object_name": (facts.object or "")[:200],
-        "instrument": (facts.instrument or "")[:100],
-        "telescope": (facts.telescope or "")[:100],
-        "product_category": (facts.product_category or "")[:60],
-        "proposal_id": (facts.proposal_id or "")[:60],
-        "filter_name": (facts.filter or "")[:60],
-        "ra_deg": facts.ra_deg,
-        "dec_deg": facts.dec_deg,
-        "exposure_time_s": facts.exposure_time_s,
-        "observed_at": observed_at and observed_at.isoformat(),
-        "wavelength_min_nm": spectrum.wavelength_min_nm if spectrum else facts.wavelength_min_nm,
-        "wavelength_max_nm": spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
-        "signal_to_noise": facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
-        "seeing_arcsec": facts.seeing_arcsec,
-        "header": facts.cards.text,
-    }
+    return (
+        uri,
+        rules.identify(facts, path)[:200],
+        content.sha256,
+        content.size_bytes,
+        content.kind,
+        (facts.object or "")[:200],
+        (facts.instrument or "")[:100],
+        (facts.telescope or "")[:100],
+        (facts.product_category or "")[:60],
+        (facts.proposal_id or "")[:60],
+        (facts.filter or "")[:60],
+        facts.ra_deg,
+        facts.dec_deg,
+        facts.exposure_time_s,
+        observed_at and observed_at.isoformat(),
+        spectrum.wavelength_min_nm if spectrum else facts.wavelength_min_nm,
+        spectrum.wavelength_max_nm if spectrum else facts.wavelength_max_nm,
+        facts.snr if facts.snr is not None or not spectrum else spectrum.snr,
+        facts.seeing_arcsec,
+        facts.cards.text,
+    )
 
 
-def _duplicate(row: dict[str, Any]) -> dict[str, Any]:
+def _duplicate(row: _Row) -> _Row:
     """The row of a file whose content or identifier another product already has."""
+    _, dp_id, sha256, _ = identity = row[: len(_IDENTITY)]
     ingested = Product.objects.filter(state=Product.State.INGESTED)
-    same = ingested.filter(sha256=row["sha256"]).first()
-    other = same or ingested.filter(dp_id=row["dp_id"]).first()
+    same = ingested.filter(sha256=sha256).first()
+    other = same or ingested.filter(dp_id=dp_id).first()
     what = "content" if same else "identifier"
     detail = f"The same {what} as product {other.pk} ({other.uri})." if other else "Another product has its place."
-    kept = {name: row[name] for name in ("uri", "dp_id", "sha256", "size_bytes")}
-    return kept | {"error_code": "duplicate", "error_detail": detail}
+    return (*identity, "duplicate", detail)
 
 
-def _rejected(uri: str, path: Path, error: FitsError) -> dict[str, Any]:
-    return {
-        "uri": uri,
-        "dp_id": rules.printable(path.name)[:200],
-        "sha256": "",
-        "size_bytes": path.stat().st_size if path.exists() else None,
-        "error_code": error.code,
-        "error_detail": rules.printable(str(error))[:2000],
-    }
+def _rejected(uri: str, path: Path, error: FitsError) -> _Row:
+    """The values of `_REFUSED`."""
+    size_bytes = path.stat().st_size if path.exists() else None
+    detail = rules.printable(str(error))[:2000]
+    return uri, rules.printable(path.name)[:200], "", size_bytes, error.code, detail
 
 
 def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> None:
@@ -297,26 +306,29 @@ def _write_images(batch_id: int, cuts: list[tuple[int, tuple[int, Cutout]]]) -> 
     bands = {str(index): cut.bands for index, (_, (_, cut)) in enumerate(cuts) if cut.bands is not None}
     shard = _write_shard(batch_id, Product.Kind.IMAGE, [cut.plane for _, (_, cut) in cuts], display=bands or None)
     rows = [
-        {
-            "product_id": product_id,
-            "number": number,
-            "shard_index": index,
-            "x_px": cut.x_px,
-            "y_px": cut.y_px,
-            "ra_deg": cut.ra_deg,
-            "dec_deg": cut.dec_deg,
-            "sky": cut.sky,
-            "size_px": cut.size_px * cut.scale,
-            "scale": cut.scale,
-            "background": cut.background,
-            "noise": cut.noise,
-            "missing_share": cut.missing_share,
-            "saturated_share": cut.saturated_share,
-            "usable": rules.is_usable_cutout(cut),
-        }
+        (
+            *(product_id, number, index, cut.x_px, cut.y_px, cut.ra_deg, cut.dec_deg, _sky_text(cut.sky)),
+            *(cut.size_px * cut.scale, cut.scale, cut.background, cut.noise, cut.missing_share, cut.saturated_share),
+            rules.is_usable_cutout(cut),
+        )
         for index, (product_id, (number, cut)) in enumerate(cuts)
     ]
-    insert_rows(Plane, rows, same={"shard_id": shard.pk})
+    insert_rows(
+        Plane,
+        (
+            *("product_id", "number", "shard_index", "x_px", "y_px", "ra_deg", "dec_deg", "sky"),
+            *("size_px", "scale", "background", "noise", "missing_share", "saturated_share"),
+            "usable",
+        ),
+        rows,
+        same={"shard_id": shard.pk},
+    )
+
+
+@lru_cache(maxsize=64)
+def _sky_text(sky: LocalSky | None) -> str | None:
+    """As PostgreSQL reads an array. Cut-outs of one frame, or of repeated exposures, have the same."""
+    return None if sky is None else f"{{{','.join(map(repr, sky))}}}"
 
 
 def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
@@ -327,16 +339,11 @@ def _write_spectra(batch_id: int, spectra: list[tuple[int, Spectrum]]) -> None:
     planes = [spectrum.plane for _, spectrum in spectra]
     shard = _write_shard(batch_id, Product.Kind.SPECTRUM, planes, display=display)
     rows = [
-        {
-            "product_id": product_id,
-            "shard_index": index,
-            "missing_share": spectrum.missing_share,
-            "coverage": spectrum.coverage,
-            "usable": rules.is_usable_spectrum(spectrum),
-        }
+        (product_id, index, spectrum.missing_share, spectrum.coverage, rules.is_usable_spectrum(spectrum))
         for index, (product_id, spectrum) in enumerate(spectra)
     ]
-    insert_rows(Plane, rows, same={"shard_id": shard.pk, "number": 0})
+    names = ("product_id", "shard_index", "missing_share", "coverage", "usable")
+    insert_rows(Plane, names, rows, same={"shard_id": shard.pk, "number": 0})
 
 
 def _display_array(spectrum: Spectrum) -> np.ndarray:
