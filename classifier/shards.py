@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.errors import EsocsError
+
+# The least that POSIX lets a system allow is 16; Linux allows 1,024 (writev(2)).
+_PARTS_A_CALL = min(os.sysconf("SC_IOV_MAX"), 256)
 
 
 class DamagedShardError(EsocsError):
@@ -51,10 +56,11 @@ def write_shard(path: Path, planes: Sequence[NDArray[np.float16]], *, sha256: st
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(_parts(planes))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            _write(descriptor, list(_parts(planes)))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
@@ -87,6 +93,17 @@ def open_shard(path: Path, *, sha256: str | None = None) -> NDArray[np.float16]:
         raise DamagedShardError(f"The shard {path.name} holds {shard.dtype} {shard.shape}, not float16 planes.")
     planes: NDArray[np.float16] = shard
     return planes
+
+
+def _write(descriptor: int, parts: list[bytes | memoryview]) -> None:
+    """All parts, hundreds a call: one by one each would cost half as much again."""
+    views = deque(memoryview(part) for part in parts)
+    while views:
+        written = os.writev(descriptor, list(islice(views, _PARTS_A_CALL)))
+        while views and written >= len(views[0]):
+            written -= len(views.popleft())
+        if written:
+            views[0] = views[0][written:]
 
 
 def _sha256(path: Path) -> str:

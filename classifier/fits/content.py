@@ -41,7 +41,8 @@ class CardsText(Mapping[str, CardValue]):
         return len(self._values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# What is made for every file is not frozen: that would have each of its fields set by a call, on both sides.
+@dataclass(slots=True, kw_only=True)
 class HeaderFacts:
     """Typed facts after ObsCore's meaning, each None where the header does not say, and the chosen cards.
 
@@ -82,7 +83,7 @@ class CutSpec:
     positions: tuple[tuple[float, float], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Cutout:
     """One square plane out of an image.
 
@@ -170,7 +171,7 @@ class Spectrum(DisplaySpectrum):
     snr: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class FitsContent:
     """One file, read.
 

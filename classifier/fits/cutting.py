@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,7 +26,7 @@ from classifier.fits.cards import Header
 from classifier.fits.content import Cutout, CutSpec
 from classifier.fits.errors import NoFinitePixelsError, NoScienceDataError
 from classifier.fits.headers import Hdu
-from classifier.fits.images import OnePlane, Scaling, mean_plane, open_images
+from classifier.fits.images import OnePlane, PlainImage, Scaling, TiledImage, mean_plane, open_images
 from classifier.fits.limits import Limits
 from classifier.fits.storage import Stored
 from classifier.fits.wcs import CelestialWcs, LocalSky, celestial_wcs, local_sky
@@ -110,11 +109,16 @@ def take_cutouts(
     """
     if spec.positions is not None and len(spec.positions) > limits.cutouts:
         raise NoScienceDataError(f"{len(spec.positions):,} positions are more than {limits.cutouts:,}.")
-    with _open_frames(stored, hdus, bands, limits=limits) as frames:
+    images = open_images(stored, hdus, limits=limits)
+    try:
+        frames = _frames(hdus, images, bands)
         if spec.positions is None:
             cutouts = tuple(_default_cut(frame, target, spec.size_px) for frame in frames)
         else:
             cutouts = tuple(_cuts_at(frames, spec))
+    finally:
+        for image in images:
+            image.close()
     if not cutouts:
         raise NoScienceDataError("None of the positions lies on an image with celestial coordinates.")
     filled = tuple(cutout for cutout in cutouts if cutout.missing_share < 1.0)
@@ -123,22 +127,19 @@ def take_cutouts(
     return filled
 
 
-@contextmanager
-def _open_frames(
-    stored: Stored, hdus: Sequence[Hdu], bands: Sequence[Band] | None, *, limits: Limits
-) -> Iterator[list[_Frame]]:
-    with open_images(stored, hdus, limits=limits) as images:
-        if bands is None:
-            yield [
-                _Frame(hdu, (image,), hdu.header.recall("told", _told)) for hdu, image in zip(hdus, images, strict=True)
-            ]
-            return
-        by_index = {hdu.index: image for hdu, image in zip(hdus, images, strict=True)}
-        sources = tuple(
-            by_index[band.hdu.index] if band.plane is None else OnePlane(by_index[band.hdu.index], band.plane)
-            for band in bands
-        )
-        yield [_Frame(hdus[0], sources, hdus[0].header.recall("told", _told))]
+def _frames(
+    hdus: Sequence[Hdu], images: Sequence[PlainImage | TiledImage], bands: Sequence[Band] | None
+) -> list[_Frame]:
+    if bands is None:
+        return [
+            _Frame(hdu, (image,), hdu.header.recall("told", _told)) for hdu, image in zip(hdus, images, strict=True)
+        ]
+    by_index = {hdu.index: image for hdu, image in zip(hdus, images, strict=True)}
+    sources = tuple(
+        by_index[band.hdu.index] if band.plane is None else OnePlane(by_index[band.hdu.index], band.plane)
+        for band in bands
+    )
+    return [_Frame(hdus[0], sources, hdus[0].header.recall("told", _told))]
 
 
 def _cuts_at(frames: Sequence[_Frame], spec: CutSpec) -> Iterator[Cutout]:

@@ -33,7 +33,7 @@ _indexer = HeaderIndexer()
 _READ_AHEAD_BYTES = 96 * BLOCK_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Hdu:
     """One header-data unit whose sizes have been checked against the file.
 

@@ -6,8 +6,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -54,6 +53,9 @@ class PlainImage:
         data: NDArray[Any] = np.ndarray(hdu.shape, dtype=_DTYPES[hdu.bitpix], buffer=buffer, offset=hdu.data_offset)
         self._data = data[(0,) * max(0, data.ndim - 3)]
         self._scaling = Scaling(hdu)
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -182,9 +184,8 @@ def _is_companion(header: Header) -> bool:
     return role in {"ERROR", "QUALITY"} or _COMPANION.fullmatch(name) is not None
 
 
-@contextmanager
-def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Iterator[list[PlainImage | TiledImage]]:
-    """The pixels of image HDUs, read region by region while the context lasts.
+def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> list[PlainImage | TiledImage]:
+    """The pixels of image HDUs, to be read region by region, and to be closed.
 
     Args:
         stored: The open file.
@@ -194,16 +195,10 @@ def open_images(stored: Stored, hdus: Sequence[Hdu], *, limits: Limits) -> Itera
     Raises:
         UnreadableError: A compressed image's table of tiles is damaged.
     """
-    sources: list[PlainImage | TiledImage] = []
-    with ExitStack() as opened:
-        for hdu in hdus:
-            if hdu.compressed:
-                tiled = TiledImage(stored.buffer, hdu, limits=limits)
-                opened.callback(tiled.close)
-                sources.append(tiled)
-            else:
-                sources.append(PlainImage(stored.buffer, hdu))
-        yield sources
+    return [
+        TiledImage(stored.buffer, hdu, limits=limits) if hdu.compressed else PlainImage(stored.buffer, hdu)
+        for hdu in hdus
+    ]
 
 
 def _open_tiles(buffer: Buffer, hdu: Hdu, *, limits: Limits) -> tuple[Any, Any]:

@@ -80,13 +80,17 @@ def open_stored(path: Path, *, limits: Limits) -> Iterator[Stored]:
         DecompressionBombError, TruncatedError, UnreadableError: While decompressing.
         ImplausibleSizeError: The file is larger than the limits allow.
     """
-    with _opened(path) as descriptor:
+    descriptor = _open(path)
+    try:
+        # A map keeps a descriptor of its own.
         raw = _load(descriptor, limits=limits)
-        try:
-            yield Stored(_fits_bytes(raw, limits=limits), raw)
-        finally:
-            if isinstance(raw, mmap.mmap):
-                _close_map(raw)
+    finally:
+        os.close(descriptor)
+    try:
+        yield Stored(_fits_bytes(raw, limits=limits), raw)
+    finally:
+        if isinstance(raw, mmap.mmap):
+            _close_map(raw)
 
 
 def _fits_bytes(raw: Buffer, *, limits: Limits) -> Buffer:
@@ -102,18 +106,13 @@ def _fits_bytes(raw: Buffer, *, limits: Limits) -> Buffer:
     return raw
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _open(path: Path) -> int:
     """A descriptor: a file object would cost a small file a tenth of its reading."""
     try:
         # Without O_NONBLOCK a named pipe would be waited for; of a file it changes nothing.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise UnreadableError(f"The file cannot be opened: {error.strerror}.") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _load(descriptor: int, *, limits: Limits) -> Buffer:

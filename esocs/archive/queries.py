@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import psycopg
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
@@ -48,9 +49,10 @@ def list_rejected(*, error_code: str = "") -> QuerySet[Product]:
 
 def find_known(uris: Iterable[str]) -> set[str]:
     """Those of these addresses at which a file was read before, or was to be."""
-    with connection.cursor() as cursor:
-        # One array in place of a thousand parameters, which would take longer to write than to look up.
-        cursor.execute("SELECT uri FROM archive_product WHERE uri = ANY(%s)", [list(uris)])
+    connection.ensure_connection()
+    # One array, bound by the server, in place of a thousand parameters, which take longer to write than to look up.
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute("SELECT uri FROM archive_product WHERE uri = ANY(%b::text[])", [list(uris)])
         return {uri for (uri,) in cursor.fetchall()}
 
 
