@@ -17,6 +17,7 @@ from django.db import connection
 from esocs.crowd.errors import WorkflowNotFoundError, WorkflowVersionUnknownError
 from esocs.crowd.posterior import ReadOut
 from esocs.crowd.reading import ReadStatus, Terms, read_status
+from esocs.crowd.recalled import forget_statuses
 from esocs.crowd.rules import Effect, Rule
 from esocs.projects.models import Workflow, WorkflowVersion
 from esocs.projects.rules import Question, list_questions
@@ -129,6 +130,13 @@ def read_with_facts(*, workflow_id: int, subject_id: int, volunteer_id: int) -> 
             return status, known.facts, own
 
 
+def recall_facts(*, workflow_id: int, volunteer_id: int) -> tuple[Facts, Terms] | None:
+    """What this process knows of the workflow and the volunteer's own terms, true as long as the version is."""
+    known = _known.get(workflow_id)
+    own = None if known is None else known.own.get(volunteer_id)
+    return None if known is None or own is None or known.facts.version is None else (known.facts, own)
+
+
 def _keep(known: _Known, volunteer_id: int, own: Terms) -> Terms:
     if len(known.own) >= MOST_VOLUNTEERS:
         known.own.clear()
@@ -139,6 +147,7 @@ def _keep(known: _Known, volunteer_id: int, own: Terms) -> Terms:
 def forget() -> None:
     """Read everything anew from now on."""
     _known.clear()
+    forget_statuses()
     asked_at.cache_clear()
     _questions.cache_clear()
 

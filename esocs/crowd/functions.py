@@ -100,14 +100,19 @@ BEGIN
 END $$
 """
 
-# An array for each subject, in the order in which they are to be asked.
+# An array for each subject, in the order in which they are to be asked: what is shown, and at the end the status as
+# `crowd_read_status` reads it.
 SHOW = """
 CREATE FUNCTION crowd_show(p_statuses bigint[]) RETURNS json
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
     RETURN (SELECT json_agg(json_build_array(s.id, s.kind, s.metadata, s.created_at, s.updated_at, now(),
             (SELECT json_agg(json_build_array(m.role, m.media_type, m.path) ORDER BY m.position)
-                FROM projects_media m WHERE m.subject_id = s.id)) ORDER BY st.priority, st.random_key)
+                FROM projects_media m WHERE m.subject_id = s.id),
+            json_build_array(st.workflow_id, st.id, st.xmin::text, st.state, st.audience, st.review, st.epoch_id,
+                st.machine_answer, st.machine_prior, st.classifications_count, st.training,
+                (SELECT json_agg(json_build_array(c.task_key, c.log_posterior, c.answer_counts))
+                    FROM crowd_consensus c WHERE c.status_id = st.id))) ORDER BY st.priority, st.random_key)
         FROM crowd_subjectstatus st JOIN projects_subject s ON s.id = st.subject_id
         WHERE st.id = ANY(p_statuses));
 END $$
@@ -163,13 +168,17 @@ CONSENSUS_CONFLICT = """ON CONFLICT (status_id, task_key) DO UPDATE SET log_post
             answer_counts = EXCLUDED.answer_counts, answer = EXCLUDED.answer, probability = EXCLUDED.probability,
             majority = EXCLUDED.majority, flagged = EXCLUDED.flagged, updated_at = EXCLUDED.updated_at"""
 
-# Nothing happens unless the row is the very version that was read: whoever was faster made it another one, and a row
-# that is locked is looked at again when its lock is free. No `id` either when the key was used before. Answers are kept
-# as they were given: their indices are those of the classification's own version. What the classification does to its
-# subject was reckoned from that version of the row (`crowd.live`); `p_state` is null where the state stays.
+# Nothing happens unless the row is the very version that was read, and with `p_facts` the workflow too: whoever was
+# faster made it another one, and a row that is locked is looked at again when its lock is free. No `id` either when the
+# key was used before or, which only a guess (`crowd.recalled`) does not know, the volunteer has answered. Answers are
+# kept as they were given: their indices are those of the classification's own version. What the classification does to
+# its subject was reckoned from that version of the row (`crowd.live`); `p_state` is null where the state stays. `made`
+# is then the version that this makes. Loops, because there is mostly one answer, and one row takes half of what a set
+# of one takes.
 STORE = f"""
 CREATE FUNCTION crowd_store(
-    p_status bigint, p_seen xid, p_workflow bigint, p_subject bigint, p_volunteer bigint, p_key text, p_sha256 text,
+    p_status bigint, p_seen xid, p_facts bigint,
+    p_workflow bigint, p_subject bigint, p_volunteer bigint, p_key text, p_sha256 text,
     p_major int, p_minor int, p_annotations jsonb, p_metadata jsonb, p_gold boolean, p_expert text, p_ip text,
     p_counted boolean, p_tasks text[], p_answers int[], p_derived boolean,
     p_epoch bigint, p_questions text[], p_sums text[], p_counts text[], p_leading int[], p_probabilities float8[],
@@ -177,35 +186,38 @@ CREATE FUNCTION crowd_store(
     p_before text, p_state text, p_reason text, p_review text, p_number int, p_n int, p_answer int,
     p_probability float8,
     p_limit int, p_held bigint[], p_resume boolean,
-    OUT seen boolean, OUT id bigint, OUT created_at timestamptz, OUT subjects json)
+    OUT seen boolean, OUT id bigint, OUT created_at timestamptz, OUT subjects json, OUT made text)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     retires boolean := p_state = 'retired';
 BEGIN
-    PERFORM 1 FROM crowd_subjectstatus st WHERE st.id = p_status AND st.xmin = p_seen FOR NO KEY UPDATE;
+    PERFORM 1 FROM crowd_subjectstatus st WHERE st.id = p_status AND st.xmin = p_seen
+        AND (p_facts IS NULL OR p_facts = (SELECT f.version FROM crowd_factsversion f WHERE f.workflow_id = p_workflow))
+    FOR NO KEY UPDATE;
     seen := FOUND;
     IF NOT seen THEN RETURN; END IF;
     INSERT INTO crowd_classification AS c (workflow_id, subject_id, volunteer_id, idempotency_key, request_sha256,
         workflow_major, workflow_minor, annotations, metadata, gold_standard, expert, ip_key, counted)
     VALUES (p_workflow, p_subject, p_volunteer, p_key, p_sha256, p_major, p_minor, p_annotations, p_metadata, p_gold,
         p_expert, p_ip, p_counted)
-    ON CONFLICT (idempotency_key) DO NOTHING RETURNING c.id, c.created_at INTO id, created_at;
+    ON CONFLICT DO NOTHING RETURNING c.id, c.created_at INTO id, created_at;
     IF id IS NULL THEN RETURN; END IF;
-    INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
-    SELECT crowd_store.id, p_status, p_volunteer, x.task_key, x.answer, p_counted
-    FROM unnest(p_tasks, p_answers) AS x(task_key, answer);
+    FOR i IN 1..cardinality(p_tasks) LOOP
+        INSERT INTO crowd_answer (classification_id, status_id, volunteer_id, task_key, answer, counted)
+        VALUES (crowd_store.id, p_status, p_volunteer, p_tasks[i], p_answers[i], p_counted);
+    END LOOP;
     DELETE FROM crowd_assignment a WHERE a.status_id = p_status AND a.volunteer_id = p_volunteer;
     IF p_counted THEN
-        INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS})
-        SELECT p_status, x.task_key, x.sums::bigint[], x.counts::int[], x.answer, x.probability, x.majority, x.flagged,
-            now()
-        FROM unnest(p_questions, p_sums, p_counts, p_leading, p_probabilities, p_majorities, p_flagged)
-            AS x(task_key, sums, counts, answer, probability, majority, flagged)
-        {CONSENSUS_CONFLICT};
+        FOR i IN 1..cardinality(p_questions) LOOP
+            INSERT INTO crowd_consensus ({CONSENSUS_COLUMNS})
+            VALUES (p_status, p_questions[i], p_sums[i]::bigint[], p_counts[i]::int[], p_leading[i],
+                p_probabilities[i], p_majorities[i], p_flagged[i], now())
+            {CONSENSUS_CONFLICT};
+        END LOOP;
         IF p_state IS NULL THEN
             UPDATE crowd_subjectstatus st SET classifications_count = st.classifications_count + 1,
                 epoch_id = COALESCE(p_epoch, st.epoch_id), updated_at = now()
-            WHERE st.id = p_status;
+            WHERE st.id = p_status RETURNING st.xmin::text INTO made;
         ELSE
             INSERT INTO crowd_statuschange (status_id, before, after, cause, reason, epoch_number,
                 classifications_count, answer, probability)

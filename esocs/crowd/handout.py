@@ -16,6 +16,7 @@ from django.conf import settings
 from esocs.crowd.errors import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.crowd.models import Assignment
 from esocs.crowd.prepared import call_function
+from esocs.crowd.recalled import note_shown
 from esocs.projects.models import Workflow
 
 MOST_AT_ONCE = 100
@@ -102,7 +103,9 @@ def _queued_subject(
     updated_at: str,
     selected_at: str,
     media: list[tuple[str, str, str]] | None,
+    status: list[Any],
 ) -> QueuedSubject:
+    note_shown(subject_id, status)
     media = media or []
     numbers = {role: settings.MEDIA_URL + path for role, _, path in media if role != "location"}
     return QueuedSubject(

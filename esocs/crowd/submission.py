@@ -1,8 +1,9 @@
 """The live path: one volunteer's submission becomes a row, and its term is added to the consensus, at once.
 
-`Classification` rows are the source of truth. One statement reads, one writes. The second does nothing unless the
-status row still is the version that the first one read; otherwise both run once more under the row's lock. So any
-order, repetition or interleaving with a refit ends in the same sums (DESIGN §5 Crowd, §6).
+`Classification` rows are the source of truth. One statement reads, one writes; the first is spared where the process
+knows the subject already. The second does nothing unless the status row still is the version that was read; otherwise
+both run once more, at last under the row's lock. So any order, repetition or interleaving with a refit ends in the same
+sums (DESIGN §5 Crowd, §6).
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from classifier.errors import EsocsError
 from esocs.crowd.admission import admit
 from esocs.crowd.errors import (
     IdempotencyKeyReusedError,
     SubjectNotInWorkflowError,
     WorkflowVersionUnknownError,
 )
-from esocs.crowd.facts import Epoch, Facts, as_json, asked_at, read_with_facts, todays_questions
+from esocs.crowd.facts import Epoch, Facts, as_json, asked_at, read_with_facts, recall_facts, todays_questions
 from esocs.crowd.gold import reckon_gold
 from esocs.crowd.handout import QueuedSubject, capped, queued_subjects
 from esocs.crowd.live import Change, Effects, Worth, order_effects, reckon_counted
 from esocs.crowd.prepared import call_function
 from esocs.crowd.reading import ReadStatus, Terms
+from esocs.crowd.recalled import note_stored, recall
 from esocs.crowd.todays_answers import in_todays_answers, mapper
 from esocs.projects.rules import Question, read_choices
 
@@ -106,7 +109,7 @@ def record_classification(submission: Submission, *, refill: Refill | None = Non
         EsocsError: one of this module's errors, `unknown_task` or `unknown_answer`; nothing is stored then.
     """
     sent = _Sent(submission)
-    recorded = _try_to_record(sent, refill)
+    recorded = _try_a_guess(sent, refill) or _try_to_record(sent, refill)
     if recorded is None:
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -125,6 +128,26 @@ class _Sent:
         self.choices = read_choices(asked_at(submission.workflow_id, *self.version).tasks, submission.annotations)
         self.key = submission.idempotency_key or _derived_key(submission)
         self.sha256 = _request_sha256(submission)
+
+
+def _try_a_guess(sent: _Sent, refill: Refill | None) -> Recorded | None:
+    """Reckon from what the process last saw, and store; None when that is not enough, and nothing is stored then."""
+    submission = sent.submission
+    status = recall(submission.workflow_id, submission.subject_id)
+    known = recall_facts(workflow_id=submission.workflow_id, volunteer_id=submission.volunteer_id)
+    if status is None or known is None or submission.gold_standard:
+        return None
+    facts, own = known
+    if admit(submission, status, facts).error is not None:
+        return None
+    try:
+        effects = _reckon(sent, status, facts, own, counted=True)
+    except EsocsError:
+        return None  # what is read will say whether it is true
+    if effects.decision.fired or effects.afterwards:
+        return None
+    stored = _store(sent, status, facts, effects, refill, counted=True, expert="", guessed=True)
+    return _recorded(sent, effects, stored, refill, counted=True) if stored.seen and stored.id else None
 
 
 def _try_to_record(sent: _Sent, refill: Refill | None, *, locked: bool = False) -> Recorded | None:
@@ -149,12 +172,19 @@ def _try_to_record(sent: _Sent, refill: Refill | None, *, locked: bool = False) 
     stored = _store(sent, status, facts, effects, refill, counted=counted, expert=admission.expert)
     if not stored.seen:
         return None
-    if stored.id is None or stored.created_at is None:
+    if stored.id is None:
         return _replay(sent)
     if effects.afterwards:
         effects.afterwards(stored.id)
     if locked:
         order_effects([(effects.decision, status.subject_id)])
+    return _recorded(sent, effects, stored, refill, counted=counted)
+
+
+def _recorded(sent: _Sent, effects: Effects, stored: _Stored, refill: Refill | None, *, counted: bool) -> Recorded:
+    assert stored.id is not None
+    assert stored.created_at is not None
+    submission = sent.submission
     return Recorded(
         id=stored.id,
         created=True,
@@ -230,8 +260,9 @@ def _store(
     *,
     counted: bool,
     expert: str,
+    guessed: bool = False,
 ) -> _Stored:
-    """Write all that a submission does in one call."""
+    """Write all that a submission does in one call; of a guess only if it still holds."""
     submission, change, summed = sent.submission, effects.change, effects.summed
     # The queue does not see this answer in time: what is being answered counts as held.
     held = sorted({*((refill and refill.held) or ()), submission.subject_id})
@@ -240,6 +271,7 @@ def _store(
         (
             status.id,
             status.seen,
+            facts.version if guessed else None,
             submission.workflow_id,
             submission.subject_id,
             submission.volunteer_id,
@@ -269,6 +301,14 @@ def _store(
             refill is not None and refill.held is not None,
         ),
     )
+    if row[1] is not None and counted:
+        note_stored(
+            submission.workflow_id,
+            status,
+            seen=None if row[4] is None else row[4].decode(),
+            epoch_id=effects.epoch_id,
+            sums={each.task_key: (list(each.sums), list(each.counts)) for each in summed},
+        )
     return _Stored(
         seen=row[0] == b"t",
         id=None if row[1] is None else int(row[1]),
