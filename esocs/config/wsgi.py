@@ -5,4 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "esocs.config.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from esocs.panoptes.short_way import ShortWayApplication  # noqa: E402 - Django must be set up first
+
+application = ShortWayApplication(_django)

@@ -16,7 +16,7 @@ from django.conf import settings
 from esocs.crowd.errors import WorkflowInactiveError, WorkflowNotFoundError
 from esocs.crowd.models import Assignment
 from esocs.crowd.prepared import call_function
-from esocs.crowd.recalled import note_shown
+from esocs.crowd.recalled import known_answered, note_shown
 from esocs.projects.models import Workflow
 
 MOST_AT_ONCE = 100
@@ -66,7 +66,8 @@ def hand_out_subjects(
     """
 
     def reserve(*, resume: bool) -> list[QueuedSubject]:
-        values = (workflow_id, volunteer_id, capped(limit), sorted(held or ()), resume, subject_set_id)
+        answered = [] if audience == "experts" else known_answered(workflow_id, volunteer_id=volunteer_id)
+        values = (workflow_id, volunteer_id, capped(limit), sorted({*(held or ()), *answered}), resume, subject_set_id)
         function = "crowd_reserve_experts" if audience == "experts" else "crowd_reserve_volunteers"
         return queued_subjects(call_function(function, values)[0])
 

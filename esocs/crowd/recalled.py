@@ -1,8 +1,11 @@
-"""What this process last saw of a subject: a guess to reckon from, so that most answers need not be read for first.
+"""What this process last saw of subjects and volunteers, so that most answers need not be read for first.
 
 The status row is the source of truth. What is reckoned from a guess is stored only on the very version of the row that
 the guess is of, under the very version of the facts, and only if the volunteer has no answer there (`crowd_store`).
 Whatever the reckoning depends on makes a new version of one of the two, so a guess that holds is what reading gives.
+
+What a volunteer has answered stays answered. Of what is still open the next hand-out need not ask the database again:
+it lies at the head of the queue until others have answered it too, and an eager volunteer has a lot of it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,13 @@ from typing import Any
 from esocs.crowd.reading import ReadStatus
 
 MOST_SUBJECTS = 10_000
+MOST_VOLUNTEERS = 2_000
+MOST_ANSWERED = 500
 
 # By workflow and subject. Threads share it: each entry is whole, and a stale one is found out when it is used.
 _recalled: dict[tuple[int, int], ReadStatus] = {}
+# By workflow and volunteer, the subjects in the order of their answers.
+_answered: dict[tuple[int, int], dict[int, None]] = {}
 
 
 def recall(workflow_id: int, subject_id: int) -> ReadStatus | None:
@@ -78,9 +85,30 @@ def note_stored(
     _keep(workflow_id, made)
 
 
+def note_answered(workflow_id: int, *, volunteer_id: int, subject_id: int) -> None:
+    """Keep that an answer of the volunteer is committed."""
+    answered = _answered.get((workflow_id, volunteer_id))
+    if answered is None:
+        if len(_answered) >= MOST_VOLUNTEERS:
+            _answered.clear()
+        answered = _answered[workflow_id, volunteer_id] = {}
+    answered[subject_id] = None
+
+
+def known_answered(workflow_id: int, *, volunteer_id: int) -> list[int]:
+    """Of the subjects that the volunteer answered some, those first of all that may still be open."""
+    answered = _answered.get((workflow_id, volunteer_id))
+    if answered is None:
+        return []
+    still_open = [subject_id for subject_id in list(answered) if (workflow_id, subject_id) in _recalled]
+    _answered[workflow_id, volunteer_id] = dict.fromkeys(still_open[-MOST_ANSWERED:])
+    return still_open
+
+
 def forget_statuses() -> None:
-    """Read every status anew."""
+    """Read everything anew."""
     _recalled.clear()
+    _answered.clear()
 
 
 def _keep(workflow_id: int, status: ReadStatus) -> None:

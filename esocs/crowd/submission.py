@@ -30,7 +30,7 @@ from esocs.crowd.handout import QueuedSubject, capped, queued_subjects
 from esocs.crowd.live import Change, Effects, Worth, order_effects, reckon_counted
 from esocs.crowd.prepared import call_function
 from esocs.crowd.reading import ReadStatus, Terms
-from esocs.crowd.recalled import note_stored, recall
+from esocs.crowd.recalled import known_answered, note_answered, note_stored, recall
 from esocs.crowd.todays_answers import in_todays_answers, mapper
 from esocs.projects.rules import Question, read_choices
 
@@ -265,7 +265,9 @@ def _store(
     """Write all that a submission does in one call; of a guess only if it still holds."""
     submission, change, summed = sent.submission, effects.change, effects.summed
     # The queue does not see this answer in time: what is being answered counts as held.
-    held = sorted({*((refill and refill.held) or ()), submission.subject_id})
+    held = {*((refill and refill.held) or ()), submission.subject_id}
+    if refill:
+        held.update(known_answered(submission.workflow_id, volunteer_id=submission.volunteer_id))
     row = call_function(
         "crowd_store",
         (
@@ -297,10 +299,12 @@ def _store(
             [each.flagged for each in summed],
             *(_NO_CHANGE if change is None else _change_values(change)),
             capped(refill.limit) if refill else 0,
-            held,
+            sorted(held),
             refill is not None and refill.held is not None,
         ),
     )
+    if row[1] is not None and not connection.in_atomic_block:
+        note_answered(submission.workflow_id, volunteer_id=submission.volunteer_id, subject_id=submission.subject_id)
     if row[1] is not None and counted:
         note_stored(
             submission.workflow_id,
