@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from django.conf import settings
@@ -32,8 +31,7 @@ class SignUpInvalidError(EsocsError):
 
 def _keyed_hash(purpose: str, value: str) -> str:
     """A hash that nobody without the site's key can reproduce, so stored tokens and addresses give nothing away."""
-    key = settings.SECRET_KEY.encode()
-    return hmac.new(key, f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.SECRET_KEY.encode(), f"{purpose}:{value}".encode(), "sha256").hex()
 
 
 def hash_ip(address: str) -> str:

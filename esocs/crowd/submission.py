@@ -35,6 +35,7 @@ from esocs.crowd.todays_answers import in_todays_answers, mapper
 from esocs.projects.rules import Question, read_choices
 
 encode_json = json.JSONEncoder(separators=(",", ":")).encode
+_encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,4 +399,4 @@ def _derived_key(submission: Submission) -> str:
 
 def _request_sha256(submission: Submission) -> str:
     words = [submission.workflow_id, submission.subject_ids, submission.annotations, submission.gold_standard]
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_encode_sorted(words).encode()).hexdigest()

@@ -26,7 +26,7 @@ def envelope(plural: str, documents: list[Document], meta: Mapping[str, Any] | N
 
 def timestamp(moment: datetime) -> str:
     """UTC with milliseconds, as JavaScript and Ruby on Rails write it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def ids_of(rows: Iterable[Any]) -> list[str]:
@@ -322,6 +322,7 @@ def recorded_document(
     user_id: int | None,
 ) -> Document:
     """What was just stored, in `classification_document`'s form, without reading it back."""
+    created_at = timestamp(recorded.created_at)
     return {
         "id": str(recorded.id),
         "href": f"/classifications/{recorded.id}",
@@ -329,8 +330,8 @@ def recorded_document(
         "metadata": {**recorded.metadata, "workflow_version": workflow_version},
         "completed": True,
         "gold_standard": recorded.gold_standard or None,
-        "created_at": timestamp(recorded.created_at),
-        "updated_at": timestamp(recorded.created_at),
+        "created_at": created_at,
+        "updated_at": created_at,
         "links": {
             "project": str(project_id),
             "workflow": str(workflow_id),

@@ -16,7 +16,6 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.utils.cache import patch_vary_headers
 from django.utils.log import log_response
 
 from esocs.panoptes.views.classify import classify
@@ -45,12 +44,12 @@ class ShortWay:
         if moved is not None:
             return moved
         self._sessions.process_request(request)
-        response: HttpResponseBase = classify(request)
+        response = classify(request)
+        # The answer to a page of another site would have other headers.
+        response.headers["Vary"] = "origin"
         # A seal spares the session; untouched, it has nothing to say.
         if request.session.accessed:
             response = self._sessions.process_response(request, response)
-        # The answer to a page of another site would have other headers.
-        patch_vary_headers(response, ("origin",))
         return response
 
     def guards_of(self, request: HttpRequest) -> Headers:
@@ -97,7 +96,7 @@ class ShortWayApplication:
     def __init__(self, django: WSGIApplication) -> None:
         self._django = django
         self._short = ShortWay()
-        self._answer: View = convert_exception_to_response(self._short.answer)
+        self._answer: Any = convert_exception_to_response(self._short.answer)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The answer, by whichever way."""
@@ -106,13 +105,13 @@ class ShortWayApplication:
             return self._django(environ, start_response)
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         request = WSGIRequest(environ)
-        response = self._answer(request)
+        response: HttpResponse = self._answer(request)
         if response.status_code >= 400:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         cookies = [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
         headers = [*response.items(), *self._short.guards_of(request), *cookies]
         start_response(f"{response.status_code} {response.reason_phrase}", headers)
-        return response if isinstance(response, HttpResponse) else []
+        return [response.content]
 
 
 def _is_our_own(environ: dict[str, Any]) -> bool:
