@@ -31,8 +31,9 @@ class Product(models.Model):
         IMAGE = "image"
         SPECTRUM = "spectrum"
 
-    batch = models.ForeignKey(IngestBatch, on_delete=models.PROTECT, related_name="products")
-    uri = models.CharField(max_length=1000, unique=True, help_text="Where the file was read from.")
+    # An index that begins with a foreign key serves it too, here and below.
+    batch = models.ForeignKey(IngestBatch, on_delete=models.PROTECT, related_name="products", db_index=False)
+    uri = models.CharField(max_length=1000, help_text="Where the file was read from.")
     dp_id = models.CharField(max_length=200, help_text="The archive's identifier, or the file's name.")
     state = models.CharField(max_length=8, choices=State, default=State.RECEIVED)
     kind = models.CharField(max_length=8, choices=Kind, blank=True)
@@ -61,6 +62,8 @@ class Product(models.Model):
 
     class Meta:
         constraints = [
+            # Not `unique=True`, which would add a second index, for the beginnings of addresses.
+            models.UniqueConstraint(fields=["uri"], name="product_uri_unique"),
             models.UniqueConstraint(
                 fields=["dp_id"], condition=models.Q(state="ingested"), name="product_dp_id_unique"
             ),
@@ -107,9 +110,9 @@ class Shard(models.Model):
 class Plane(models.Model):
     """One cut-out of a product, as it lies in a shard. A subject shows exactly one plane."""
 
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="planes")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="planes", db_index=False)
     number = models.PositiveIntegerField(help_text="Which cut-out of the product, from 0.")
-    shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="planes")
+    shard = models.ForeignKey(Shard, on_delete=models.PROTECT, related_name="planes", db_index=False)
     shard_index = models.PositiveIntegerField()
     x_px = models.FloatField(null=True, help_text="Centre in the product's pixels, from 0.")
     y_px = models.FloatField(null=True)

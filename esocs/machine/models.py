@@ -52,7 +52,8 @@ class ModelVersion(models.Model):
 class Prediction(models.Model):
     """What one model version says about one subject."""
 
-    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="predictions")
+    # The unique constraint's index begins with it.
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="predictions", db_index=False)
     model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="predictions")
     probabilities = ArrayField(models.FloatField(), help_text="Mean softmax before temperature, per answer.")
     embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
