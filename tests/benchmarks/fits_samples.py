@@ -15,9 +15,12 @@ LONG_PIXELS = 313_114
 
 
 def write_images(folder: Path, *, count: int) -> list[Path]:
-    """Simulated cut-outs: a Sersic-like galaxy on noise, float32, with the cards of an ESO instrument."""
+    """Simulated cut-outs: a Sersic-like galaxy on noise, float32, with the cards of an ESO instrument.
+
+    From file to file the target, its place and time and half of the telemetry differ, as they do in a survey: where a
+    reader remembers what it has read, headers that are all alike would flatter it.
+    """
     rng = np.random.default_rng(20261122)
-    header = _header_cards()
     noise = rng.normal(0.0, 5.0, (SIZE_PX * 2, SIZE_PX * 2)).astype(np.float32)
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] - SIZE_PX / 2
     paths = []
@@ -28,7 +31,7 @@ def write_images(folder: Path, *, count: int) -> list[Path]:
         galaxy = rng.uniform(50, 2000) * np.exp(-1.7 * (np.hypot(along, across) / radius_px) ** 0.7)
         row, column = rng.integers(0, SIZE_PX, 2)
         pixels = 100.0 + noise[row : row + SIZE_PX, column : column + SIZE_PX] + galaxy
-        cards = [*header, _card(f"OBJECT  = 'simulated {index:06d}'"), _card("END")]
+        cards = [*_header_cards(index), _card(f"OBJECT  = 'simulated {index:06d}'"), _card("END")]
         data = pixels.astype(">f4").tobytes()
         path = folder / f"simulated_{index:06d}.fits"
         path.write_bytes(_padded(b"".join(cards), b" ") + _padded(data, b"\0"))
@@ -89,7 +92,8 @@ def write_long_header(path: Path) -> Path:
     return path
 
 
-def _header_cards() -> list[bytes]:
+def _header_cards(index: int) -> list[bytes]:
+    ra, dec = 150.116321 + 0.003 * (index % 100), 2.205831 + 0.003 * (index // 100)
     cards = [
         "SIMPLE  =                    T / conforms to the FITS standard",
         "BITPIX  =                  -32 / array data type",
@@ -99,13 +103,13 @@ def _header_cards() -> list[bytes]:
         "INSTRUME= 'OMEGACAM'           / instrument",
         "TELESCOP= 'ESO-VST '           / telescope",
         "EXPTIME =                300.0 / [s] exposure",
-        "RA      =           150.116321 / [deg]",
-        "DEC     =             2.205831 / [deg]",
-        "MJD-OBS =       59000.12345678 / [d] start",
+        f"RA      = {ra:20.6f} / [deg]",
+        f"DEC     = {dec:20.6f} / [deg]",
+        f"MJD-OBS = {59000.12345678 + index * 0.004:20.8f} / [d] start",
         "CTYPE1  = 'RA---TAN'",
         "CTYPE2  = 'DEC--TAN'",
-        "CRVAL1  =           150.116321",
-        "CRVAL2  =             2.205831",
+        f"CRVAL1  = {ra:20.6f}",
+        f"CRVAL2  = {dec:20.6f}",
         "CRPIX1  =                 64.5",
         "CRPIX2  =                 64.5",
         "CD1_1   =   -5.9444444444E-05",
@@ -115,7 +119,7 @@ def _header_cards() -> list[bytes]:
     ]
     systems = ("DET CHIP", "INS FILT", "TEL AMBI", "OBS TARG", "TPL STEP")
     cards += [
-        f"HIERARCH ESO {systems[k % 5]}{k // 5} VALUE = {k * 1.25:.6f} / [unit] telemetry {k}"
+        f"HIERARCH ESO {systems[k % 5]}{k // 5} VALUE = {k * 1.25 + index % 7 * (k % 2):.6f} / [unit] telemetry {k}"
         for k in range(HIERARCH_CARDS)
     ]
     return [_card(card) for card in cards]
