@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,8 @@ def read_image(path: Path, keys: Sequence[str] = IMAGE_KEYS) -> Read:
     """The first science image and some values, as the ingest reads them."""
     with open_stored(path, limits=LIMITS) as stored:
         hdu = next(hdu for hdu in scan_hdus(stored.buffer, limits=LIMITS) if is_science_image(hdu))
-        with open_images(stored, [hdu], limits=LIMITS) as (source,):
+        (source,) = open_images(stored, [hdu], limits=LIMITS)
+        with closing(source):
             height, width = source.shape
             pixels = source.region(slice(0, height), slice(0, width))
         return pixels, _twelve(hdu.header, keys)
