@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from classifier.fits.cards import CardValue, Choice, Header, as_number
@@ -190,4 +191,11 @@ def _as_json(name: str, value: CardValue) -> str | None:
     # PostgreSQL's jsonb and JavaScript hold no larger integers exactly.
     if type(value) is int and abs(value) >= 1 << 53:
         return None
-    return f"{_ENCODER.encode(name)}:{_ENCODER.encode(value)}"
+    # What the encoder writes of a finite number, without its detours.
+    text = repr(value) if type(value) is float else _ENCODER.encode(value)
+    return f"{_name_as_json(name)}:{text}"
+
+
+@lru_cache(maxsize=4096)
+def _name_as_json(name: str) -> str:
+    return _ENCODER.encode(name)
