@@ -1,11 +1,12 @@
 """Learning what is known, so that what is not can be told, on statistics of the planes and without any stranger.
 
-Perceptrons learn to tell the statistics of known subjects, group by group, from others. For some the others are the
-same with noise along the principal axes of their scatter: after Gutmann & Hyvärinen (2012, J. Mach. Learn. Res. 13,
-307) their odds are a ratio of densities; virtual outliers in feature space are those of Du et al. (2022,
-arXiv:2202.01197). For some, of spectra, they are the known ones distorted (`classifier.distortion`): outlier exposure
-(Hendrycks, Mazeika & Dietterich 2019, arXiv:1812.04606). The further class for the others is that of Thulasidasan et
-al. (2021, arXiv:2105.07107).
+Perceptrons learn to tell the statistics of known subjects, group by group, from others. An other is a known subject
+with some of the statistics of another one, as if they did not depend on each other (unsupervised forests are taught
+by such: Shi & Horvath 2006, J. Comput. Graph. Stat. 15, 118), and with some changed: of a spectrum to those of a known
+one distorted (`classifier.distortion`; outlier exposure, Hendrycks, Mazeika & Dietterich 2019, arXiv:1812.04606), of an
+image by noise along the principal axes of the known's scatter (virtual outliers in feature space, Du et al. 2022,
+arXiv:2202.01197). After Gutmann & Hyvärinen (2012, J. Mach. Learn. Res. 13, 307) the odds are a ratio of densities.
+The further class for the others is that of Thulasidasan et al. (2021, arXiv:2105.07107).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.05
 # Natural logarithms of the least and the most noise, in units of the scatter along an axis.
 LOG_NOISE = (-1.5, 0.7)
+# Shares of the statistics, from the least to the most: those of another known one, those changed.
+EXCHANGED = (0.0, 0.3)
+CHANGED = (0.3, 0.8)
 JITTER = 0.1  # on known and others alike, so that no known one is learned by heart
 SMALLEST_SCATTER = 1e-3
 PLANES_AT_ONCE = 64
@@ -92,25 +96,15 @@ def _measure_distorted(network: Network, planes: NDArray[np.floating], positions
 
 
 def _descend(head: Strangeness, known: Tensor, groups: Tensor, distorted: Tensor | None, *, steps: int) -> None:
-    """Teaches all members at once; where there are distorted planes, every other one is taught by those."""
+    """Teaches all members at once."""
     head.train()
-    deviations, axes = torch.linalg.eigh(torch.cov(known.T, correction=0))
-    moves = (axes * deviations.clamp(min=0).sqrt()).T  # a normal vector through it has the known's covariance
-    by_noise = range(0, MEMBERS, 1 if distorted is None else 2)
     optimiser = torch.optim.AdamW(head.layers.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     none_of_them = torch.full((MEMBERS, BATCH), head.answers)
-    low, high = LOG_NOISE
+    others = _Others(known, distorted)
     for _ in range(steps):
-        kept, moved = torch.randint(len(known), (2, MEMBERS, BATCH))
-        strength = torch.exp(low + (high - low) * torch.rand(len(by_noise), BATCH, 1))
-        noise = (strength * torch.randn(len(by_noise), BATCH, known.shape[1])) @ moves
-        if distorted is None:
-            others = known[moved] + noise
-        else:
-            others = distorted[torch.randint(len(distorted), (MEMBERS, BATCH))]
-            others[::2] = known[moved[::2]] + noise
-        seen = torch.cat((known[kept], others), dim=1)
+        kept = torch.randint(len(known), (MEMBERS, BATCH))
+        seen = torch.cat((known[kept], others.draw()), dim=1)
         seen = seen + JITTER * torch.randn_like(seen)
         answers = torch.cat((groups[kept], none_of_them), dim=1)
         loss = MEMBERS * functional.cross_entropy(head.logits(seen).flatten(0, 1), answers.flatten())
@@ -119,6 +113,39 @@ def _descend(head: Strangeness, known: Tensor, groups: Tensor, distorted: Tensor
         optimiser.step()
         cycle.step()
     head.eval()
+
+
+class _Others:
+    """What the known are told from.
+
+    Args:
+        known: (M, F) scaled statistics.
+        distorted: (D, F) of the known distorted; None where noise changes them instead.
+    """
+
+    def __init__(self, known: Tensor, distorted: Tensor | None) -> None:
+        self._known, self._distorted = known, distorted
+        deviations, axes = torch.linalg.eigh(torch.cov(known.T, correction=0))
+        # A normal vector through it has the known's covariance.
+        self._moves = (axes * deviations.clamp(min=0).sqrt()).T
+
+    def draw(self) -> Tensor:
+        """(MEMBERS, BATCH, F): a known one with statistics of another, some of them changed."""
+        one, another = self._known[torch.randint(len(self._known), (2, MEMBERS, BATCH))]
+        mixed = torch.where(torch.rand_like(one) < _share(*EXCHANGED), another, one)
+        changed = _share(*CHANGED)
+        if self._distorted is not None:
+            drawn = self._distorted[torch.randint(len(self._distorted), (MEMBERS, BATCH))]
+        else:
+            low, high = LOG_NOISE
+            strength = torch.exp(low + (high - low) * torch.rand(MEMBERS, BATCH, 1))
+            drawn = mixed + (strength * torch.randn_like(one)) @ self._moves
+            changed[::2] = 1.0
+        return torch.where(torch.rand_like(one) < changed, drawn, mixed)
+
+
+def _share(low: float, high: float) -> Tensor:
+    return low + (high - low) * torch.rand(MEMBERS, BATCH, 1)
 
 
 def _parts(positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -45,14 +45,15 @@ def main() -> None:
         sky = simulate_sky(kind=kind, count=count)
         unseen = simulate_sky(kind=kind, count=max(count, 1000), first=count)
         ours = measure(sky, unseen, CONFIGS[kind], calibration=CALIBRATION_SHARE[kind])
+        print(kind, "ours", *ours.values(), flush=True)
         peer = None
         if not arguments.without_peer:
             steps = PEER_STEPS * int(ours["steps"])
             larger = replace(CONFIGS[kind], arguments=PEER_WIDTHS[kind], least_steps=steps, most_steps=steps)
             peer = measure(sky, unseen, larger, calibration=CALIBRATION_SHARE[kind])
+            print(kind, "4 x larger", *peer.values(), flush=True)
         found[kind] = ours, peer
         rows += [[kind, who, *result.values()] for who, result in (("ours", ours), ("4 x larger", peer)) if result]
-        print(*rows[-1], flush=True)
     print_table(["kind", "network", *next(iter(found.values()))[0]], rows)
     both = list(found.values())
     peers = [peer["overall"] for _, peer in both if peer]
