@@ -31,6 +31,8 @@ def call_function(name: str, values: Sequence[Value]) -> list[bytes | None]:
         django.db.Error: what the database said.
     """
     database = connections[DEFAULT_DB_ALIAS]
+    # As Django's own cursors do: once a request, where a connection may have died since the last one.
+    database.close_if_health_check_failed()
     database.ensure_connection()
     with database.wrap_database_errors:
         if not database.queries_logged:
