@@ -150,15 +150,18 @@ def least_accepted(*, errors: int, alpha: float, delta: float) -> int:
 
 
 def default_first_errors(sample_size: int, *, alpha: float, delta: float) -> int:
-    """How many errors the strictest threshold forgives: as many as a quarter of the sample allows.
+    """How many errors the strictest threshold forgives: as many as a quarter of the sample allows, one if half does.
 
-    With none forgiven, a single mistaken audit label at the top ends the walk before it begins: of 1,000
-    subjects at 5 % with 0.3 % such labels, that lost 30 % of the coverage in simulations, and this loses 7 %.
+    With none forgiven, a single mistake among the surest, be it the network's or an audit label's, ends the walk before
+    it begins. Where 1 % of all are such mistakes, 250 subjects at 5 % certified nothing in 47 % of simulated campaigns
+    with none forgiven and in 26 % with one, and where there are none both reach 92 % of what an oracle accepts.
     """
     errors = 0
-    while least_accepted(errors=errors + 1, alpha=alpha, delta=delta) <= sample_size / 4:
+    while True:
+        asked = least_accepted(errors=errors + 1, alpha=alpha, delta=delta)
+        if asked > sample_size / (2 if errors == 0 else 4):
+            return errors
         errors += 1
-    return errors
 
 
 def enough_for_calibration(*, alpha: float, delta: float) -> int:
