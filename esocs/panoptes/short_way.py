@@ -98,13 +98,13 @@ class ShortWayApplication:
         self._short = ShortWay()
         self._answer: Any = convert_exception_to_response(self._short.answer)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, variables: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The answer, by whichever way."""
-        short = environ["PATH_INFO"] == ADDRESS and environ["REQUEST_METHOD"] == "POST" and _is_our_own(environ)
+        short = variables["PATH_INFO"] == ADDRESS and variables["REQUEST_METHOD"] == "POST" and _is_our_own(variables)
         if not short:
-            return self._django(environ, start_response)
+            return self._django(variables, start_response)
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
-        request = WSGIRequest(environ)
+        request = WSGIRequest(variables)
         response: HttpResponse = self._answer(request)
         if response.status_code >= 400:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
@@ -114,7 +114,7 @@ class ShortWayApplication:
         return [response.content]
 
 
-def _is_our_own(environ: dict[str, Any]) -> bool:
+def _is_our_own(variables: dict[str, Any]) -> bool:
     """Whether the request comes from a page of this site or from a program."""
-    origin = environ.get("HTTP_ORIGIN")
-    return not origin or origin.partition("://")[2] == environ.get("HTTP_HOST")
+    origin = variables.get("HTTP_ORIGIN")
+    return not origin or origin.partition("://")[2] == variables.get("HTTP_HOST")
