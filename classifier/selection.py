@@ -168,8 +168,8 @@ def enough_for_calibration(*, alpha: float, delta: float) -> int:
     """How many calibration subjects accept most of what can be accepted.
 
     Four times the least number that can certify anything: 1,196 at 1 % and 236 at 5 %, with delta 5 %. Over four
-    simulated archives (`tests/benchmarks/accept_guarantee.py`) these reach on average 86 to 89 % and 91 % of what an
-    oracle accepts, in the worst of the four 78 % and 86 %. Twice as many reach 94 % and 95 %; 500 at 1 % only half.
+    simulated archives (`tests/benchmarks/accept_guarantee.py`, 100 campaigns each) these reach on average 92 % of what
+    an oracle accepts, in the worst of the four 87 % and 86 %. Twice as many reach 95 %; 500 at 1 % only half.
     """
     return 4 * least_accepted(errors=0, alpha=alpha, delta=delta)
 
