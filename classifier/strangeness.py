@@ -140,6 +140,7 @@ class _Others:
             low, high = LOG_NOISE
             strength = torch.exp(low + (high - low) * torch.rand(MEMBERS, BATCH, 1))
             drawn = mixed + (strength * torch.randn_like(one)) @ self._moves
+            # Every other member learns from all of them moved: what is strange by a little in many is told by those.
             changed[::2] = 1.0
         return torch.where(torch.rand_like(one) < changed, drawn, mixed)
 

@@ -24,7 +24,7 @@ AGE_S = 10 * 60
 
 
 def identity_from_seal(request: HttpRequest) -> Identity | None:
-    """Whom the seal names; None without one that was made here, for this session, within the last ten minutes."""
+    """Whom the seal names; None without one made here, for the request's session key, in the last ten minutes."""
     cookies = request.COOKIES
     sealed, session_key = cookies.get(COOKIE), cookies.get(settings.SESSION_COOKIE_NAME)
     if not sealed or not session_key:
