@@ -186,4 +186,5 @@ def _present(name: str) -> torch.device:
             f"This machine has no {name!r} that torch can use.",
             hint="Look at nvidia-smi and CUDA_VISIBLE_DEVICES, or set ESOCS_DEVICE to auto or cpu.",
         )
-    return device
+    # "cuda" is the first one: what asks for a GPU's number is not content with the word.
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device

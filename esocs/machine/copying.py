@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg.errors import UniqueViolation
 
 _FLOAT8_OID = 701
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -21,8 +23,9 @@ def copy_predictions(
 ) -> None:
     """Write predictions; those that are there already stay as they are.
 
-    COPY itself knows no conflicts, so the rows go through a table of the session. They are inserted in the order of
-    their subjects: two writers of the same ones wait for each other, and never both.
+    COPY itself knows no conflicts. They are rare, since a job looks first at what is there: the rows are copied straight
+    into their table, and only if another writer was quicker through a table of the session, which takes a third
+    longer. Either way in the order of their subjects: two writers of the same ones wait for each other, and never both.
 
     Args:
         model_version_id: whose.
@@ -31,16 +34,30 @@ def copy_predictions(
         embeddings: (N, D) of length one, stored as half vectors.
         strangeness: (N,) log odds.
     """
-    rows = _binary_rows(model_version_id, subject_ids, probabilities, embeddings, strangeness)
+    order = np.argsort(subject_ids)
+    columns = (subject_ids, probabilities, embeddings, strangeness)
+    rows = _binary_rows(model_version_id, *(column[order] for column in columns))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            _copy(cursor, "machine_prediction", rows)
+    except UniqueViolation:  # psycopg's own: Django gives names of its own to the errors of statements alone
+        _copy_what_is_missing(rows)
+
+
+def _copy(cursor: CursorWrapper, table: str, rows: bytes) -> None:
+    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(_SIGNATURE)
+        copy.write(rows)
+        copy.write(_TRAILER)
+
+
+def _copy_what_is_missing(rows: bytes) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_prediction (subject_id bigint, model_version_id bigint,"
             " probabilities float8[], embedding halfvec, strangeness float8) ON COMMIT DELETE ROWS"
         )
-        with cursor.copy(f"COPY incoming_prediction ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.write(_SIGNATURE)
-            copy.write(rows)
-            copy.write(_TRAILER)
+        _copy(cursor, "incoming_prediction", rows)
         cursor.execute(
             f"WITH taken AS (DELETE FROM incoming_prediction RETURNING {_COLUMNS})"
             f" INSERT INTO machine_prediction ({_COLUMNS}) SELECT {_COLUMNS} FROM taken ORDER BY subject_id"
