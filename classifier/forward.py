@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from classifier.augmentation import dihedral_view
@@ -52,18 +53,30 @@ class PlaneSource:
 class Forward:
     """Planes to one row each: the probabilities per question, the embedding and the strangeness: one copy for all.
 
+    Args:
+        networks: They stay as they are; what predicts is a copy in the form that suits the device.
+        views: Dihedral views averaged.
+        device: Where.
+        compiled: Whether torch's compiler makes kernels of it, at the first call for each shape: that takes half a
+            minute, and from then on a ConvNeXt takes a GPU little more than half the time.
+
     Attributes:
+        compiled: The same; False once `give_up_compiling` was called.
         columns: Question name to its columns.
         embedding: The columns of the embedding.
         strangeness: The column of how strange the plane is to the first network.
         width: Columns in all.
     """
 
-    def __init__(self, networks: Sequence[Network], *, views: int, device: torch.device) -> None:
+    def __init__(
+        self, networks: Sequence[Network], *, views: int, device: torch.device, compiled: bool = False
+    ) -> None:
         self.device = device
         self._views = views
         on_cpu = device.type == "cpu"
-        self._networks = [fold(network) if on_cpu else network.to(device).eval() for network in networks]
+        self._networks = [fold(network) if on_cpu else _on_gpu(network, device) for network in networks]
+        self.compiled = compiled
+        self._rows_of = torch.compile(self._compute, dynamic=False) if compiled else self._compute
         answers: Mapping[str, int] = networks[0].arguments["answers"]
         ends = np.cumsum([0, *answers.values()]).tolist()
         self.columns = {name: slice(a, b) for name, a, b in zip(answers, ends[:-1], ends[1:], strict=True)}
@@ -78,6 +91,14 @@ class Forward:
         Probabilities are the mean softmax over networks and views, the embedding is the first network's mean over
         views, of length one.
         """
+        rows: Tensor = self._rows_of(planes)
+        return rows
+
+    def give_up_compiling(self) -> None:
+        """Compute as torch does by itself: the machine has no compiler, or one that cannot do this."""
+        self.compiled, self._rows_of = False, self._compute
+
+    def _compute(self, planes: Tensor) -> Tensor:
         probabilities: Tensor | None = None
         embedding: Tensor | None = None
         for view in range(self._views):
@@ -95,6 +116,15 @@ class Forward:
         mean = probabilities / (self._views * len(self._networks))
         strange = self._networks[0].strangeness(planes)[:, None]
         return torch.cat((mean, functional.normalize(embedding, dim=1), strange), dim=1)
+
+
+def _on_gpu(network: Network, device: torch.device) -> Network:
+    """A copy for inference, whose layers hold their weights as autocast would cast them each time."""
+    copied = copy.deepcopy(network).to(device).eval()
+    for module in copied.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.to(torch.bfloat16)
+    return copied
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from classifier.forward import Forward, PlaneSource, named_device_errors, ran_ou
 
 log = logging.getLogger(__name__)
 
-READERS = 2
+READERS = 4
 # cuDNN chooses its algorithms, and the allocator its blocks, before the graph is recorded.
 WARM_UPS = 3
 
@@ -174,9 +174,7 @@ class GpuPipeline:
     def _record(self) -> None:
         """Warm up and capture: a replay then costs one launch in place of some hundreds."""
         with cuda.stream(self._computing), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):
-            for _ in range(WARM_UPS):
-                self._forward(self._input)
-            cuda.synchronize(self._forward.device)
+            self._warm_up()
             graph = cuda.CUDAGraph()
             try:
                 with cuda.graph(graph, stream=self._computing):
@@ -188,6 +186,18 @@ class GpuPipeline:
                 log.warning("The network cannot be captured as a CUDA graph and runs without: %s", error)
                 return
         self._graph = graph
+
+    def _warm_up(self) -> None:
+        for _ in range(WARM_UPS):
+            try:
+                self._forward(self._input)
+            except RuntimeError as error:
+                if not self._forward.compiled or ran_out_of_memory(error) or isinstance(error, torch.AcceleratorError):
+                    raise
+                log.warning("The network cannot be compiled and runs at half the speed: %.500s", error)
+                self._forward.give_up_compiling()
+                self._forward(self._input)
+        cuda.synchronize(self._forward.device)
 
 
 def pinned(shape: tuple[int, ...], dtype: torch.dtype) -> Any:

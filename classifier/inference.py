@@ -26,7 +26,7 @@ from classifier.weights import load_weights
 
 VIEW_COUNTS = (1, 4, 8)
 # On a CPU what a lane works on should stay in its cache; a GPU wants to be full.
-BATCH_SIZES = {"cpu": 16, "cuda": 256}
+BATCH_SIZES = {"cpu": 16, "cuda": 512}
 
 
 class PlanesError(EsocsError):
@@ -78,6 +78,8 @@ class Predictor:
             suits the device.
         device: "cuda", "cuda:1", "cpu"; chosen when omitted.
         read_ahead: Batches read by threads while the device computes.
+        compiled: Whether the network is compiled for a GPU, which pays for whoever predicts tens of thousands; on a
+            CPU it never is. Where it cannot be, the predictor says so in the log and does without.
 
     Raises:
         PredictorSettingsError: The networks differ in kind or questions, or the views do not suit them.
@@ -93,6 +95,7 @@ class Predictor:
         batch_size: int | None = None,
         device: str | None = None,
         read_ahead: int = 2,
+        compiled: bool = False,
     ) -> None:
         if not networks:
             raise PredictorSettingsError("A predictor needs at least one network.")
@@ -104,8 +107,9 @@ class Predictor:
         self.questions = tuple(questions)
         self.plane_shape = networks[0].plane_shape
         self.device = _present(device or default_device())
-        self._forward = Forward(networks, views=views, device=self.device)
-        engine = GpuPipeline if self.device.type == "cuda" else Lanes
+        on_gpu = self.device.type == "cuda"
+        self._forward = Forward(networks, views=views, device=self.device, compiled=compiled and on_gpu)
+        engine = GpuPipeline if on_gpu else Lanes
         size = batch_size or BATCH_SIZES[self.device.type]
         self._engine: GpuPipeline | Lanes = engine(self._forward, batch_size=size, read_ahead=read_ahead)
 

@@ -394,8 +394,6 @@ def _measure(
 ) -> HoldOut:
     predictor = Predictor(networks, questions=samples.questions, views=config.views, device=config.device, read_ahead=0)
     predictions = predictor.predict(np.asarray(samples.planes[positions]))
-    for network in networks:
-        network.cpu()
     labels = {q.name: samples.majority(q.name)[positions] for q in samples.questions}
     measured: dict[str, dict[str, float]] = {"accuracy": {}, "log_loss": {}}
     for name, truth in labels.items():

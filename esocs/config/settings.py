@@ -254,6 +254,7 @@ DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": BASE_DIR / "front
 # --- the instrument ---------------------------------------------------------------------------------------------
 FITS_CHILDREN = env.int("ESOCS_FITS_CHILDREN", 2)
 TORCH_DEVICE = env.str("ESOCS_DEVICE", "auto")  # auto: a GPU where there is one
+TORCH_COMPILE = env.bool("ESOCS_TORCH_COMPILE", True)  # on a GPU
 TORCH_THREADS = env.int("ESOCS_TORCH_THREADS", 0)  # 0: as many as the machine has cores
 
 # --- programs' door ---------------------------------------------------------------------------------------------

@@ -23,9 +23,9 @@ def copy_predictions(
 ) -> None:
     """Write predictions; those that are there already stay as they are.
 
-    COPY itself knows no conflicts. They are rare, since a job looks first at what is there: the rows are copied straight
-    into their table, and only if another writer was quicker through a table of the session, which takes a third
-    longer. Either way in the order of their subjects: two writers of the same ones wait for each other, and never both.
+    COPY itself knows no conflicts. They are rare, since a job looks first at what is there: the rows are copied into
+    their table, and only where another writer was quicker through a table of the session, which takes a third longer.
+    Either way in the order of their subjects: two writers of the same ones wait for each other, and never both.
 
     Args:
         model_version_id: whose.

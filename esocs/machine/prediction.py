@@ -5,6 +5,7 @@ Torch is imported only inside the functions that run a network: those run in a g
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,16 @@ def open_predictor(model: ModelVersion) -> Predictor:
             torch.set_num_threads(settings.TORCH_THREADS)
         questions = [Question(name=model.workflow.first_task, answers=tuple(model.class_names))]
         weights = [(settings.WEIGHTS_ROOT / model.weights_path, model.weights_sha256)]
+        # Where the compiler keeps what the next process and the next version of the model need not wait for.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.VAR / "compiled"))
         _predictors.clear()
         device = None if settings.TORCH_DEVICE == "auto" else settings.TORCH_DEVICE
         _predictors[model.pk] = Predictor.open(
-            weights, questions=questions, views=model.card.get("views", 1), device=device
+            weights,
+            questions=questions,
+            views=model.card.get("views", 1),
+            device=device,
+            compiled=settings.TORCH_COMPILE,
         )
     return _predictors[model.pk]
 

@@ -10,20 +10,16 @@ included): with every core busy the wall clock says the same, and on a shared ma
 "yocto", the small encoder that training uses by default, and the hardest of all: what surrounds a network costs the
 same for any. `ratio_atto` to `ratio_nano` are for the sizes of these names; `ratio_shards` begins at the packed shards.
 The network alone takes the fast path too, and says how strange each plane is, as every prediction must: what is told is
-the cost of all around it. On a GPU the packed shards are timed by the wall clock against the graph alone (`roofline`),
-with the share of the device's peak arithmetic (`mfu`).
+the cost of all around it. Where there is a GPU, `tests.benchmarks.inference_gpu` adds its figures.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,20 +32,16 @@ import torch
 from classifier.networks import SIZES
 from classifier.networks.image import ImageNetwork
 from tests.benchmarks.fits_samples import write_images
+from tests.benchmarks.inference_site import TINY, Site, Workers, add_subjects
 from tests.benchmarks.report import parse_arguments, print_result, print_table
 from tests.benchmarks.site import own_database
 
-ANSWERS = ("Spiral", "Elliptical", "Star", "Artifact")
 # Size of the encoder → how many of the packed shards it predicts here.
 SMALL = "yocto"
 ENCODERS = {"yocto": None, "atto": 1, "femto": 1, "pico": 1, "nano": 1}
-# For the memory, which is not the network's.
-TINY = {"stem_widths": [4, 8], "widths": [8, 16], "depths": [1, 1], "kernel_size": 3}
 PEER_OBJECTS = 200
 WARM_UP_FILES = 40
-MEMORY_SHARD = 1000
-# Dense bf16 FLOP/s by the makers' data sheets, for the model FLOP/s utilisation.
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40": 181e12, "L4": 121e12, "V100": 125e12}
+GPU_SUBJECTS = 100_000
 
 
 @dataclass(kw_only=True)
@@ -110,6 +102,7 @@ def main() -> None:
         from django.conf import settings
 
         settings.SHARD_ROOT, settings.WEIGHTS_ROOT = Path(folder) / "shards", Path(folder) / "weights"
+        settings.TORCH_DEVICE = "cpu"  # the GPU, where there is one, has its own part
         (Path(folder) / "fits").mkdir()
         files = min(arguments.size, 10_000)
         paths = write_images(Path(folder) / "fits", count=WARM_UP_FILES + files)
@@ -123,60 +116,12 @@ def main() -> None:
         figures = {name: measure_encoder(site, name) for name in ENCODERS}
         peer = dataloader(site.networks[SMALL], paths[:PEER_OBJECTS])
         memory = measure_memory(site, arguments.size)
-        gpu = measure_gpu(site.networks["atto"]) if torch.cuda.is_available() else {}
+        gpu = {}
+        if torch.cuda.is_available():
+            from tests.benchmarks.inference_gpu import measure_gpu
+
+            gpu = measure_gpu(Site(), GPU_SUBJECTS)
     report(ingest, figures, peer, memory, gpu)
-
-
-class Site:
-    """A project with a workflow in the benchmark's database, and its model versions."""
-
-    def __init__(self) -> None:
-        from celery import current_app
-
-        from tests.support.factories import make_workflow
-
-        current_app.loader.import_default_modules()
-        self.workflow = make_workflow(answers=ANSWERS)
-        self.networks: dict[str, ImageNetwork] = {}
-
-    def warm_up(self, paths: list[Path]) -> None:
-        """A worker imports, connects and starts its children once for thousands of files."""
-        from esocs.jobs import services as jobs
-        from esocs.machine import prediction
-
-        self.ingest(paths)
-        jobs.drain(prediction.order_predictions(self.register("warm-up", TINY)))
-
-    def ingest(self, paths: list[Path]) -> None:
-        """Order the files and run the jobs, those that they order included."""
-        from esocs.archive import services as archive
-        from esocs.jobs import services as jobs
-        from esocs.jobs.models import Job
-
-        _, ordered = archive.order_ingest(files=paths, source="benchmark", project_id=self.workflow.project_id)
-        jobs.drain(ordered)
-        jobs.drain(list(Job.objects.filter(kind="projects.make_subjects").values_list("id", flat=True)))
-
-    def register(self, name: str, size: Mapping[str, Any]) -> Any:
-        """A model version with an untrained network: what it says costs what a trained one's would."""
-        from django.conf import settings
-
-        from classifier.data import Question
-        from classifier.weights import save_weights
-        from esocs.machine import services as machine
-
-        network = ImageNetwork(answers={self.workflow.first_task: len(ANSWERS)}, **size).eval()
-        self.networks[name] = network
-        path = settings.WEIGHTS_ROOT / f"{name}.safetensors"
-        card = save_weights([network], path, questions=(Question(self.workflow.first_task, ANSWERS),))
-        return machine.register_model(
-            workflow=self.workflow,
-            weights_path=path,
-            weights_sha256=card.sha256,
-            class_names=list(ANSWERS),
-            training_prior=[1 / len(ANSWERS)] * len(ANSWERS),
-            card={},
-        )
 
 
 def measure_encoder(site: Site, name: str) -> dict[str, Cost]:
@@ -284,111 +229,10 @@ def measure_memory(site: Site, size: int) -> dict[str, float]:
         started = time.perf_counter()
         ordered = prediction.order_predictions(model)
         found[f"{name}_order_s"] = time.perf_counter() - started
-        found |= {f"{name}_subjects": count, f"{name}_mb": _peak_mb_of_worker(ordered)}
+        with Workers(1) as worker:
+            found |= {f"{name}_subjects": count, f"{name}_mb": worker.run([ordered])}
     found["rows"] = Prediction.objects.filter(model_version=model).count()
     return found
-
-
-def _peak_mb_of_worker(job_ids: list[int]) -> float:
-    """The peak of a process that runs these jobs."""
-    from django.conf import settings
-
-    request = {
-        "jobs": job_ids,
-        "shards": str(settings.SHARD_ROOT),
-        "weights": str(settings.WEIGHTS_ROOT),
-    }
-    command = [sys.executable, "-m", "tests.benchmarks.prediction_worker"]
-    answer = subprocess.run(command, input=json.dumps(request), text=True, stdout=subprocess.PIPE, check=True)
-    return float(answer.stdout.splitlines()[-1])
-
-
-def add_subjects(workflow: Any, count: int) -> None:
-    """Subjects by the thousand, all of whose shards are one file under many names."""
-    from django.conf import settings
-    from django.db import connection
-
-    from classifier.shards import write_shard
-    from esocs.archive.models import IngestBatch, Shard
-
-    batch = IngestBatch.objects.create(source="memory")
-    folder = settings.SHARD_ROOT / f"memory-{batch.pk}"
-    planes = np.random.default_rng(0).normal(size=(MEMORY_SHARD, 128, 128)).astype(np.float16)
-    sha256 = write_shard(folder / "0.npy", planes)
-    numbers = range(-(-count // MEMORY_SHARD))
-    for number in numbers[1:]:
-        (folder / f"{number}.npy").hardlink_to(folder / "0.npy")
-    shards = Shard.objects.bulk_create(
-        Shard(
-            batch=batch,
-            kind="image",
-            path=f"{folder.name}/{number}.npy",
-            sha256=sha256,
-            shape=[MEMORY_SHARD, 128, 128],
-        )
-        for number in numbers
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO archive_product (batch_id, uri, dp_id, state, kind, error_code, error_detail, sha256,
-                object_name, instrument, telescope, product_category, proposal_id, filter_name, header)
-            SELECT %(batch)s, %(batch)s || '/' || n, %(batch)s || '/' || n, 'ingested', 'image', '', '',
-                md5(%(batch)s || '/' || n), '', '', '', '', '', '', '{}' FROM generate_series(1, %(count)s) n
-            """,
-            {"batch": batch.pk, "count": count},
-        )
-        cursor.execute(
-            """
-            INSERT INTO archive_plane (product_id, number, shard_id, shard_index, scale, background, noise,
-                missing_share, saturated_share, coverage, usable)
-            SELECT id, 0, %(first)s + (n - 1) / %(each)s, (n - 1) %% %(each)s, 1, 0, 1, 0, 0, 1, true
-            FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM archive_product WHERE batch_id = %(batch)s) p
-            """,
-            {"batch": batch.pk, "first": shards[0].pk, "each": MEMORY_SHARD},
-        )
-        cursor.execute("SELECT id FROM archive_product WHERE batch_id = %s", [batch.pk])
-        products = [row[0] for row in cursor.fetchall()]
-    from esocs.projects.from_planes import make_subjects
-
-    make_subjects(project=workflow.project, product_ids=products)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
-def measure_gpu(network: ImageNetwork) -> dict[str, Any]:
-    """Packed shards through the pipeline ÷ its graph alone, and the share of the device's peak."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from classifier.data import Question
-    from classifier.inference import Predictor
-    from classifier.shards import write_shard
-
-    predictor = Predictor([network], questions=(Question("T0", ANSWERS),), device="cuda")
-    engine: Any = predictor._engine
-    with tempfile.TemporaryDirectory() as folder:
-        planes = np.random.default_rng(0).normal(size=(8 * MEMORY_SHARD, 128, 128)).astype(np.float16)
-        path = Path(folder) / "shard.npy"
-        write_shard(path, planes)
-        predictor.predict(path)
-        started = time.perf_counter()
-        for _ in range(5):
-            for _ in predictor.predict_batches(path):
-                pass
-        ours = 5 * len(planes) / (time.perf_counter() - started)
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(200):
-        engine._graph.replay()
-    torch.cuda.synchronize()
-    alone = 200 * engine.batch_size / (time.perf_counter() - started)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.zeros(8, 128, 128, dtype=torch.float16, device="cuda"))
-    flops = counter.get_total_flops() / 8
-    name = torch.cuda.get_device_name()
-    peak = next((value for key, value in PEAK_FLOPS.items() if key in name), None)
-    figures = {"roofline": ours / alone, "gpu_images_per_s": ours, "gpu_alone_images_per_s": alone}
-    return figures | ({"mfu": ours * flops / peak} if peak else {})
 
 
 def report(
