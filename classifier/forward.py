@@ -76,6 +76,9 @@ class Forward:
         on_cpu = device.type == "cpu"
         self._networks = [fold(network) if on_cpu else _on_gpu(network, device) for network in networks]
         self.compiled = compiled
+        if compiled:
+            # What was compiled for earlier networks counts against a limit beyond which torch compiles no more.
+            torch.compiler.reset()
         self._rows_of = torch.compile(self._compute, dynamic=False) if compiled else self._compute
         answers: Mapping[str, int] = networks[0].arguments["answers"]
         ends = np.cumsum([0, *answers.values()]).tolist()

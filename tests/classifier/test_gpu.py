@@ -215,9 +215,33 @@ def test_a_network_that_cannot_be_captured_runs_without_a_graph(pipeline: Any, m
     forward = ours._forward
     launched: list[int] = []
     monkeypatch.setattr(ours, "_forward", lambda planes: launched.append(1) or _late(forward, planes))
-    ours._forward.width, ours._forward.device = forward.width, forward.device
+    for name in ("width", "device", "compiled"):
+        setattr(ours._forward, name, getattr(forward, name))
     np.testing.assert_allclose(run(ours, PLANES)[1], expected(PLANES), atol=1e-5)
     assert len(launched) > gpu.WARM_UPS
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is(pipeline: Any, caplog: pytest.LogCaptureFixture) -> None:
+    ours = pipeline()
+
+    def refuse(planes: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("Failed to find a C compiler")
+
+    ours._forward.compiled, ours._forward._rows_of = True, refuse
+    np.testing.assert_allclose(run(ours, PLANES)[1], expected(PLANES), atol=1e-5)
+    assert not ours._forward.compiled
+    assert "C compiler" in caplog.text
+
+
+def test_a_gpu_lost_while_it_compiles_is_not_taken_for_a_missing_compiler(pipeline: Any) -> None:
+    ours = pipeline()
+
+    def lose(planes: torch.Tensor) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    ours._forward.compiled, ours._forward._rows_of = True, lose
+    with pytest.raises(DeviceLostError):
+        run(ours, PLANES)
 
 
 def _late(forward: Any, planes: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from classifier import inference
 from classifier.devices import DeviceLostError, DeviceMemoryError, DeviceMissingError
 from classifier.folding import best_dtype
 from classifier.inference import PlanesError, Predictor, PredictorSettingsError
@@ -193,3 +195,30 @@ def test_a_predictor_opens_registered_weights(tmp_path):
     card = save_weights([tiny()], tmp_path / "w.safetensors", questions=(SHAPE,))
     opened = Predictor.open([(tmp_path / "w.safetensors", card.sha256)], questions=(SHAPE,), device="cpu")
     same(opened.predict(PLANES), predictor().predict(PLANES))
+
+
+class Capturable(TorchDispatchMode):
+    """Refuses what a CUDA graph cannot record: constants from the host, and answers that the host waits for."""
+
+    refused = ("aten::lift_fresh", "aten::_local_scalar_dense", "aten::nonzero", "aten::unique")
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.name()
+        assert not name.startswith(self.refused), f"{name} cannot be recorded"
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", [ImageNetwork, SpectrumNetwork])
+def test_a_forward_pass_can_be_recorded(kind, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")  # numpy is for a CPU alone
+    planes = torch.zeros(2, *kind.plane_shape, dtype=torch.float16)
+    network = kind(answers={"T0": 3}, **TINY_IMAGE).eval()
+    with Capturable(), torch.inference_mode():
+        network(planes)
+        network.strangeness(planes)
+
+
+def test_a_gpu_is_known_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert inference._present("cuda") == torch.device("cuda", 0)
+    assert inference._present("cuda:1") == torch.device("cuda", 1)
