@@ -7,6 +7,8 @@ COPY frontend ./
 RUN npm run build
 
 FROM python:3.12-slim
+# A gpu worker compiles its network, and torch's compiler needs one for C.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./

@@ -89,8 +89,8 @@ def test_a_network_trained_on_the_gpu_comes_back_to_the_cpu() -> None:
         arguments=TINY_IMAGE,
         augmentation=ImageAugmentation(),
         device="cuda",
-        least_steps=60,
-        most_steps=60,
+        least_steps=150,
+        most_steps=150,
         strangeness_steps=20,
     )
     trained = train(blob_samples(90), config)
