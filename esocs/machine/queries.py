@@ -73,7 +73,9 @@ def list_unpredicted(*, model: ModelVersion, shard: Shard) -> dict[int, int]:
 
     Each table is asked through an index, subject by subject. As a plain join, a planner without statistics (tables are
     read before they are first analysed, in every campaign's first minutes) may walk everything in the workflow, or all
-    that the model ever said, for every shard, which took a thousand subjects as long as the network.
+    that the model ever said, for every shard, which took a thousand subjects as long as the network. One with old
+    statistics takes what a new model has said, or a new set holds, for nothing and would walk it for each subject: a
+    sum is in no index, so only the subjects' is left.
     """
     sets = list(model.workflow.subject_sets.values_list("id", flat=True))
     with connection.cursor() as cursor:
@@ -81,9 +83,9 @@ def list_unpredicted(*, model: ModelVersion, shard: Shard) -> dict[int, int]:
             "SELECT plane.shard_index, subject.id FROM archive_plane plane CROSS JOIN LATERAL"
             " (SELECT id FROM projects_subject WHERE plane_id = plane.id OFFSET 0) AS subject"
             " CROSS JOIN LATERAL (SELECT FROM projects_setmembersubject member WHERE member.subject_id = subject.id"
-            " AND member.subject_set_id = ANY(%s) LIMIT 1) AS wanted"
+            " AND member.subject_set_id + 0 = ANY(%s) LIMIT 1) AS wanted"
             " LEFT JOIN LATERAL (SELECT 1 AS said FROM machine_prediction prediction WHERE prediction.subject_id"
-            " = subject.id AND prediction.model_version_id = %s LIMIT 1) AS prediction ON TRUE"
+            " = subject.id AND prediction.model_version_id + 0 = %s LIMIT 1) AS prediction ON TRUE"
             " WHERE plane.shard_id = %s AND prediction.said IS NULL",
             [sets, model.pk, shard.pk],
         )

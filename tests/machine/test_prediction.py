@@ -111,6 +111,22 @@ def test_only_subjects_that_the_model_has_not_seen_are_computed() -> None:
     np.testing.assert_allclose(table.probabilities, expected.probabilities["T0"], atol=1e-6)
 
 
+def test_a_new_model_is_looked_up_by_subject_whatever_the_statistics_say() -> None:
+    workflow = make_workflow()
+    shard, subjects = make_shard(workflow, 300)
+    predict(make_model(workflow), dict.fromkeys(subjects, 0))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE machine_prediction, projects_setmembersubject")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        with CaptureQueriesContext(connection) as captured:
+            queries.list_unpredicted(model=make_model(workflow), shard=shard)
+        cursor.execute(f"EXPLAIN {captured[-1]['sql']}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "prediction_unique" in plan
+    assert "machine_prediction_model_version" not in plan
+    assert "set_member_by" not in plan
+
+
 class Lost:
     """A forward pass whose GPU is lost after a number of batches."""
 
