@@ -126,6 +126,8 @@ def test_errors_a_preview_and_every_kind_of_rule_have_no_accessibility_violation
     for number, title in enumerate(("So many agree", "One expert is enough", "So many in total"), start=3):
         page.get_by_role("button", name=title, exact=True).click()
         expect(page.locator(".rules li")).to_have_count(number)
+        # A new rule's first field takes the focus a moment after it is there, and with it what is typed meanwhile.
+        expect(page.locator(".rules li").last.get_by_role("textbox").first).to_be_focused()
     page.get_by_label("Experts of rule 4").fill("none")
     page.get_by_label("Probability τ").fill("2")
     page.get_by_role("button", name="Preview").last.click()

@@ -205,7 +205,9 @@ def test_processes_make_the_same_bits(tmp_path: Path) -> None:
     assert_bit_equal(here, there)
 
 
+# It warns too when the disk is slow to make its folders, which says nothing about the bits.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:Creating scratch directories:UserWarning")
 def test_a_dask_cluster_makes_the_same_bits(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     from esocs.crowd.files.dask_mapper import dask_mapper
