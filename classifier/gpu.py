@@ -188,10 +188,12 @@ class GpuPipeline:
         self._graph = graph
 
     def _warm_up(self) -> None:
+        """Compiles too; where that fails, whatever the reason, the pass is computed without."""
         for _ in range(WARM_UPS):
             try:
                 self._forward(self._input)
-            except RuntimeError as error:
+            # Beside torch's own there are those of a missing program or of a cache that cannot be written.
+            except (RuntimeError, OSError) as error:
                 if not self._forward.compiled or ran_out_of_memory(error) or isinstance(error, torch.AcceleratorError):
                     raise
                 log.warning("The network cannot be compiled and runs at half the speed: %.500s", error)

@@ -26,7 +26,7 @@ def stretch(planes: Tensor) -> Tensor:
     factors: tuple[float | Tensor, ...] = (1.0, 1 / 30, 10 / peak)
     for channel, factor in enumerate(factors):
         torch.mul(planes, factor, out=channels[..., channel])
-    # As rows, so that the product runs along memory; made on the device, for a copy there is in no CUDA graph.
+    # As rows, so that the product runs along memory; made on the device: no graph records a copy to it.
     place = torch.arange(3 * planes.shape[2], device=planes.device)
     asinh_(channels).flatten(2).mul_(torch.where(place % 3 == 0, 1 / 3, 1 / 2))
     return channels.permute(0, 3, 1, 2)

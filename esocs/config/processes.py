@@ -73,7 +73,7 @@ def web_command(*, host: str, port: int, workers: int = 2) -> list[str]:
 
 
 def worker_command(*, name: str, queues: tuple[str, ...], concurrency: int) -> list[str]:
-    """A worker. A gpu worker has one child, which holds the model."""
+    """A worker. A gpu worker's child holds the model."""
     options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues), "--concurrency", str(concurrency)]
     return ["celery", "--app", "esocs.config.celery", "worker", *options, "--loglevel", "WARNING", "--without-mingle"]
 

@@ -260,8 +260,8 @@ def report(
         end_to_end, shards = alone.cpu_ms / (ingest.cpu_ms + predict.cpu_ms), alone.cpu_ms / predict.cpu_ms
         keys |= {f"ratio_{name}": end_to_end, f"ratio_shards_{name}": shards}
         label = f"{name} (the small encoder, the default)" if name == SMALL else name
-        sizes.append((label, predict.images, alone.cpu_ms, predict.cpu_ms, ingest.cpu_ms + predict.cpu_ms))
-        sizes[-1] += (shards, end_to_end)
+        costs = (alone.cpu_ms, predict.cpu_ms, ingest.cpu_ms + predict.cpu_ms)
+        sizes.append((label, predict.images, *costs, shards, end_to_end))
     print_table(
         ("encoder", "images", "alone, CPU ms", "from shards", "end to end", "ratio from shards", "ratio end to end"),
         sizes,

@@ -85,7 +85,7 @@ def add_subjects(workflow: Any, count: int) -> None:
     batch = IngestBatch.objects.create(source="memory")
     folder = settings.SHARD_ROOT / f"memory-{batch.pk}"
     planes = np.random.default_rng(0).normal(size=(SHARD_PLANES, 128, 128)).astype(np.float16)
-    sha256 = write_shard(folder / "0.npy", planes)
+    sha256 = write_shard(folder / "0.npy", list(planes))
     numbers = range(-(-count // SHARD_PLANES))
     for number in numbers[1:]:
         (folder / f"{number}.npy").hardlink_to(folder / "0.npy")
